@@ -61,8 +61,8 @@ class ClipFrames:
 
     @cached_property
     def active(self) -> Mask:
-        """Active frames: all that are not silent, or every one in a clip of pure silence."""
-        return self.log_rms >= self.log_rms.max() - np.float32(_ACTIVE_DB)
+        """Active frames."""
+        return active_frames(self.log_rms)
 
     @cached_property
     def voiced(self) -> Mask:
@@ -90,8 +90,7 @@ class ClipFrames:
     @cached_property
     def span(self) -> slice:
         """From the first active frame to the last."""
-        at = np.flatnonzero(self.active)
-        return slice(int(at[0]), int(at[-1]) + 1)
+        return active_span(self.log_rms)
 
     @cached_property
     def bands(self) -> Array:
@@ -101,6 +100,41 @@ class ClipFrames:
         sizes = np.diff(np.append(starts, len(self.log_mel)))
         sums = np.add.reduceat(self.log_mel, starts, axis=0)
         return np.divide(sums, sizes[:, None], dtype=np.float32)
+
+
+def active_frames(log_rms: Array) -> Mask:
+    """
+    Tell the frames that are not silent.
+
+    Parameters
+    ----------
+    log_rms : ndarray of shape (n_frames,)
+        Level in dB.
+
+    Returns
+    -------
+    ndarray of shape (n_frames,), bool
+        Those within 40 dB of the loudest: every one in a clip of pure silence.
+    """
+    return log_rms >= log_rms.max() - np.float32(_ACTIVE_DB)
+
+
+def active_span(log_rms: Array) -> slice:
+    """
+    Leave the silence before and after speech out.
+
+    Parameters
+    ----------
+    log_rms : ndarray of shape (n_frames,)
+        Level in dB.
+
+    Returns
+    -------
+    slice
+        From the first active frame to the last.
+    """
+    at = np.flatnonzero(active_frames(log_rms))
+    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def _timing(clip: ClipFrames) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .clip_values import CLIP_VALUES, ClipFrames, clip_value_names
+from .clip_values import CLIP_VALUES, ClipFrames, active_span, clip_value_names
 from .descriptors import FAMILIES, describe, descriptor_names
 from .filterbanks import Array, FrameSettings
 from .functionals import FUNCTIONALS, delta, is_functional, summarize
@@ -252,9 +252,20 @@ class SequenceRecipe(Recipe):
         How many orders of deltas are added.
     max_frames : int or None
         Where longer clips are cut.
+    trim : bool
+        Whether silence before and after speech is left out.
+    step : int
+        How many frames are averaged into one.
     """
 
     max_frames: int | None
+    trim: bool
+    step: int
+
+    @property
+    def families(self) -> list[str]:
+        """Give what to compute: those asked for, and the level that silence is told by."""
+        return list(dict.fromkeys((*self.descriptors, *(("log_rms",) if self.trim else ()))))
 
     def names(self) -> list[str]:
         """
@@ -284,7 +295,14 @@ class SequenceRecipe(Recipe):
         """
         frames = describe(waveform, self.families, self.settings)
         series = np.concatenate([frames[family].T for family in self.descriptors])
-        return np.ascontiguousarray(np.concatenate(list(self._orders(series))).T[: self.max_frames])
+        if self.trim:
+            series = np.ascontiguousarray(series[:, active_span(frames["log_rms"][:, 0])])
+        series = np.concatenate(list(self._orders(series)))
+        if self.step > 1:
+            starts = np.arange(0, series.shape[1], self.step)
+            sizes = np.diff(np.append(starts, series.shape[1]))
+            series = np.add.reduceat(series, starts, axis=1) / sizes.astype(np.float32)
+        return np.ascontiguousarray(series.T[: self.max_frames])
 
 
 def _check_names(parameter: str, given: Sequence[str], known: Sequence[str], said: str = "") -> None:

@@ -66,6 +66,19 @@ def test_sequences_are_cached_too(paths, tmp_path):
     assert len(before) == len(paths)
 
 
+def test_of_sequences_only_what_changes_the_frames_of_a_clip_is_computed_anew(paths, tmp_path):
+    cached = {"memory": str(tmp_path), "deltas": 0}
+    FrameSequences(("zcr",), **cached).transform(paths)
+    for same in ({"padding": 0.0}, {"padding": np.nan}, {"trim": np.False_}, {"on_error": "nan"}):
+        FrameSequences(("zcr",), **cached, **same).transform(paths)
+        assert len(entries(tmp_path)) == len(paths)
+    for number, other in enumerate(({"trim": True}, {"max_frames": 5}, {"deltas": 1}, {"step": 2}), start=2):
+        parameters = cached | other
+        rows = FrameSequences(("zcr",), **parameters).transform(paths)
+        assert_array_equal(rows, FrameSequences(("zcr",), **(parameters | {"memory": None})).transform(paths))
+        assert len(entries(tmp_path)) == number * len(paths)
+
+
 def test_changed_bytes_are_computed_anew(paths, expected, tmp_path):
     transformer = features(memory=str(tmp_path / "cache"))
     file = tmp_path / "clip.wav"

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import logm
 
-from sersk.clip_values import CLIP_VALUES, ClipFrames, clip_value_names
+from sersk.clip_values import CLIP_VALUES, ClipFrames, active_frames, active_span, clip_value_names
 from sersk.features import AcousticFeatures
 from sersk.functionals import delta
 
@@ -79,6 +79,22 @@ def test_frames_are_active_down_to_40_db_below_the_loudest():
     assert_array_equal(clip.active, [True, True, False, False])
     assert_array_equal(clip.region("active"), clip.active)
     assert clip.span == slice(0, 2)
+
+
+@pytest.mark.parametrize(
+    ("level", "active", "span"),
+    [
+        ([-90.0, -10.0, -60.0, -49.9, -50.1], [0, 1, 0, 1, 0], slice(1, 4)),  # silence in between stays
+        ([-120.0] * 3, [1, 1, 1], slice(0, 3)),
+        ([3.0], [1], slice(0, 1)),
+    ],
+    ids=["speech", "silence", "one-frame"],
+)
+def test_speech_goes_from_the_first_active_frame_to_the_last(level, active, span):
+    level = np.array(level, dtype=np.float32)
+    assert_array_equal(active_frames(level), np.array(active, dtype=bool))
+    assert active_span(level) == span
+    assert make_clip(len(level), level=level).span == span
 
 
 def test_voiced_frames_are_active_too():
