@@ -9,7 +9,9 @@ import io
 import itertools
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,46 @@ _KEPT_BYTES = 2**24
 Clips = Any  # list or 1-D array of paths, list of waveforms, or 2-D array of waveforms
 
 
+@dataclass(frozen=True, eq=False)  # two clips are no matter of ==, which waveforms answer sample by sample
+class DerivedClip(ABC):
+    """
+    Stand in a list of clips for a waveform that is made of another clip when its turn comes, by who extracts it.
+
+    Parameters
+    ----------
+    clip : clip
+        What it is made of: whatever may stand in a list of clips.
+    """
+
+    clip: Any
+
+    @property
+    def name(self) -> str:
+        """Name of the clip that it is made of, for messages."""
+        return source_name(self.clip)
+
+    @abstractmethod
+    def waveform(self, sr: int) -> Array:
+        """
+        Make it.
+
+        Parameters
+        ----------
+        sr : int
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float32
+            Mono waveform.
+
+        Raises
+        ------
+        AudioError
+            If the clip that it is made of cannot be read.
+        """
+
+
 def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
     """
     Accept what a clip may be, and refuse the rest with the cure.
@@ -42,7 +84,7 @@ def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
     Parameters
     ----------
     X : list or 1-D array of paths, list of 1-D waveforms, or array of shape (n_clips, n_samples)
-        Clips. File objects and (waveform, sr) pairs may stand in a list, too.
+        Clips. File objects, (waveform, sr) pairs and derived clips may stand in a list, too.
     all_finite : bool, default=True
         Whether NaN or infinity in an array of waveforms is an error at once; otherwise it is one of the clip's.
 
@@ -57,7 +99,7 @@ def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
         If it is a single path or waveform, empty, or no clips at all.
     """
     is_pair = isinstance(X, tuple) and len(X) == 2 and isinstance(X[1], Real)
-    if isinstance(X, str | bytes | os.PathLike) or hasattr(X, "read") or is_pair:
+    if isinstance(X, str | bytes | os.PathLike | DerivedClip) or hasattr(X, "read") or is_pair:
         raise ValueError(f"Expected a list of clips, got a single one: {source_name(X)}. Put it into a list.")
     if isinstance(X, Iterator):
         raise ValueError(f"Expected a list of clips, got a {type(X).__name__}. Make it a list, with list(...).")
@@ -67,7 +109,7 @@ def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
     if isinstance(values, list | tuple):
         if not values:
             raise ValueError("Expected at least one clip, got none.")
-        if any(hasattr(x, "__len__") or hasattr(x, "read") or isinstance(x, os.PathLike) for x in values):
+        if any(hasattr(x, "__len__") or hasattr(x, "read") or isinstance(x, os.PathLike | DerivedClip) for x in values):
             return values  # paths, waveforms, pairs; what is none of them will fail as a clip, not as a batch
         raise ValueError(
             "Expected a list of clips, or a 2-D array with a waveform in each row; got 1-D data of type "
@@ -125,7 +167,7 @@ def extract(
     # Backends that give all results at once only (multiprocessing, ray) take more memory, but work.
     return_as = "generator" if get_active_backend()[0].supports_return_generator else "list"
     batches = (clips[first : first + _BATCH] for first in range(0, len(clips), _BATCH))
-    work = (delayed(_extract_batch)(_portable(batch), recipe, memory) for batch in batches)
+    work = (delayed(_extract_batch)([*map(_portable, batch)], recipe, memory) for batch in batches)
     results = Parallel(n_jobs=n_jobs, return_as=return_as)(work)
     try:
         with _progress(len(clips), verbose) as advance:
@@ -159,9 +201,11 @@ def _progress(total: int, verbose: int) -> Iterator[Callable[[], object]]:
         yield lambda: progress.advance(task)
 
 
-def _portable(batch: Sequence[Any]) -> Sequence[Any]:
-    """Read file objects from their start on: their bytes can be hashed, and sent to another process."""
-    return [_in_memory(clip) if hasattr(clip, "read") else clip for clip in batch]
+def _portable(clip: Any) -> Any:
+    """Read a file object from its start on: its bytes can be hashed, and sent to another process."""
+    if isinstance(clip, DerivedClip):
+        return replace(clip, clip=_portable(clip.clip))
+    return _in_memory(clip) if hasattr(clip, "read") else clip
 
 
 def _in_memory(file: Any) -> io.BytesIO | AudioError:
@@ -192,7 +236,7 @@ def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) 
     with _threads().limit(limits=1, user_api="blas"):
         for clip in batch:
             try:
-                source = _source(clip, recipe.sr)
+                source = clip_source(clip, recipe.sr)
                 content, source = ("", source) if memory is None else _content(source)
                 rows.append(compute(content, recipe, FEATURE_VERSION, source))
             except AudioError as error:
@@ -205,10 +249,31 @@ def _compute(content: str, recipe: Recipe, version: int, source: Any) -> Array:
     return recipe.compute(load_audio(source, recipe.sr, recipe.offset, recipe.duration))
 
 
-def _source(clip: Any, sr: int) -> Any:
-    """Give what `load_audio` takes; a bare waveform is at the wanted rate already."""
+def clip_source(clip: Any, sr: int) -> Any:
+    """
+    Give what `load_audio` takes; a bare waveform is at the wanted rate already.
+
+    Parameters
+    ----------
+    clip : clip
+        Whatever may stand in a list of clips.
+    sr : int
+        Sampling rate in Hz that waveforms without any are at, and derived clips are made at.
+
+    Returns
+    -------
+    path, file object or (waveform, sr) pair
+        Not opened yet, but for derived clips.
+
+    Raises
+    ------
+    AudioError
+        If it is none of these.
+    """
     if isinstance(clip, AudioError):
         raise clip
+    if isinstance(clip, DerivedClip):
+        return clip.waveform(sr), sr
     if isinstance(clip, str | os.PathLike | io.BytesIO | tuple):
         return clip
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
@@ -17,9 +18,17 @@ from joblib._parallel_backends import ThreadingBackend
 from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sersk import AcousticFeatures, AudioError
-from sersk.extraction import check_clips
+from sersk import AcousticFeatures, AudioError, load_audio
+from sersk.extraction import DerivedClip, check_clips, clip_source
 from sersk.recipes import VectorRecipe
+
+
+@dataclass(frozen=True, eq=False)
+class Halved(DerivedClip):
+    """A clip at half its level."""
+
+    def waveform(self, sr):
+        return load_audio(clip_source(self.clip, sr), sr) / 2
 
 
 def entries(folder):
@@ -91,9 +100,79 @@ def test_offset_and_duration_apply_to_every_kind(paths, waveforms):
     assert_array_equal(part.transform([(y, SR) for y in waveforms]), cut)
 
 
+# --- clips that are made of others ---
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(lambda path: path, id="Path"),
+        pytest.param(str, id="str"),
+        pytest.param(lambda path: io.BytesIO(path.read_bytes()), id="BytesIO"),
+        pytest.param(lambda path: path.open("rb"), id="open file"),
+        pytest.param(lambda path: sf.read(path, dtype="float32"), id="(waveform, sr) pair"),
+        pytest.param(lambda path: sf.read(path)[0], id="waveform"),
+        pytest.param(lambda path: sf.read(path)[0].tolist(), id="waveform in a list"),
+    ],
+)
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_derived_clips_are_made_of_all_kinds(paths, waveforms, kind, n_jobs):
+    clips = [kind(path) for path in paths]
+    halves = features().transform([y / 2 for y in waveforms])
+    transformer = features(n_jobs=n_jobs)
+    for _ in range(2):  # file objects from their start, each time
+        assert_array_equal(transformer.transform([Halved(clip) for clip in clips]), halves)
+        quarters = transformer.transform(pd.Series([Halved(Halved(clip)) for clip in clips]))
+        assert_array_equal(quarters, features().transform([y / 4 for y in waveforms]))
+    for clip in clips:
+        if isinstance(clip, io.BufferedReader):
+            clip.close()
+
+
+def test_derived_clips_among_others(paths, waveforms, expected):
+    mixed = features().transform([paths[0], Halved(paths[0]), waveforms[1]])
+    assert_array_equal(mixed[[0, 2]], expected[:2])
+    assert_array_equal(mixed[1], features().transform([waveforms[0] / 2])[0])
+    assert not np.allclose(mixed[1], mixed[0])
+
+
+def test_derived_clips_are_made_at_the_rate_of_the_transformer(paths, speechlike):
+    clip = speechlike(0.3, sr=8000)
+    pair, bare = features().transform([Halved((clip, 8000)), Halved(clip)])
+    assert_array_equal(pair, features().transform([load_audio((clip, 8000), SR) / 2])[0])
+    assert_array_equal(bare, features().transform([clip / 2])[0])
+
+
+def test_a_part_of_a_derived_clip(waveforms):
+    part = features(offset=0.05, duration=0.1)
+    assert_array_equal(part.transform([Halved(waveforms[0])]), part.transform([waveforms[0] / 2]))
+
+
+def test_derived_clips_are_made_when_their_turn_comes(tmp_path):
+    features().fit([Halved(tmp_path / "gone.wav")])
+    with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
+        features().transform([Halved(tmp_path / "gone.wav")])
+    with pytest.raises(AudioError, match=r"X\[1\] <ndarray>: expected a path, or a 1-D waveform"):
+        features().transform([np.zeros(9), Halved(np.zeros((3, 3)))])
+    with pytest.raises(AudioError, match=r"X\[0\] <StringIO>: cannot be read as a binary file object"):
+        features().transform([Halved(io.StringIO("text"))])
+
+
+def test_derived_clips_are_cached_by_what_they_come_to(waveforms, computed, tmp_path):
+    transformer = features(memory=str(tmp_path))
+    halves = transformer.transform([Halved(waveforms[0]), Halved(Halved(2 * waveforms[0])), waveforms[0] / 2])
+    assert (halves == halves[0]).all()
+    assert len(computed) == 1
+    assert (transformer.transform([waveforms[0]]) != halves[0]).any()
+
+
+# --- what is no clip ---
+
+
 @pytest.mark.parametrize(
     ("clips", "message"),
     [
+        pytest.param(Halved("a.wav"), r"got a single one: a\.wav", id="derived clip"),
         pytest.param("a.wav", r"got a single one: a\.wav\. Put it into a list", id="path"),
         pytest.param(Path("a.wav"), r"got a single one: a\.wav", id="Path"),
         pytest.param(b"a.wav", r"got a single one: <bytes>", id="bytes"),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.feature_selection import SelectKBest
@@ -25,9 +25,11 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch
 from speakers import EMOTIONS, Recorder, cheap_mfcc, speaker_matrix
 
-from sersk import AudioError, EvaluationReport, emotion_pipeline, evaluate, load_corpus
+from sersk import AudioError, ClipAugmenter, EvaluationReport, emotion_pipeline, evaluate, load_corpus
 from sersk.corpora import make_emotional_speech
 from sersk.evaluation import make_protocol, split_stateless
+from sersk.extraction import clip_source
+from sersk.models import SpeakerCalibratedClassifier, fit_with_speakers
 
 X, Y, GROUPS = speaker_matrix(spread=2.0)
 MATRIX = Bunch(data=X, target=Y, groups=GROUPS, files=[f"{k}.wav" for k in range(len(Y))])
@@ -170,6 +172,133 @@ def test_where_a_pipeline_is_parted():
     assert (len(front), len(back)) == (1, 1)  # whatever it is, the last step is the model
     bare = SVC()
     assert split_stateless(bare) == (None, bare)
+
+
+# Altered copies: learned from, never tested, and never apart from their clip.
+
+
+class Lengths(TransformerMixin, BaseEstimator):
+    """Clips -> their lengths, which a clip and its copies share, and their levels, in which they differ."""
+
+    counts: ClassVar[list] = []
+
+    def __init__(self, sr=16000):
+        self.sr = sr
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        self.counts.append(len(X))
+        waveforms = [clip_source(clip, self.sr)[0] for clip in X]
+        return np.array([[len(waveform), np.abs(waveform).max()] for waveform in waveforms])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+class Spy(ClassifierMixin, BaseEstimator):
+    """Notes what it is fitted on and what it predicts."""
+
+    log: ClassVar[list] = []
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.log.append([X])
+        return self
+
+    def predict(self, X):
+        self.log[-1].append(X)
+        return np.repeat(self.classes_[:1], len(X))
+
+
+@pytest.fixture
+def tones():
+    """Clips of different lengths at the level 1."""
+    data = [np.ones(100 + k, np.float32) for k in range(len(Y))]
+    return Bunch(data=data, target=Y, groups=GROUPS, files=MATRIX.files)
+
+
+@pytest.mark.parametrize("once", [True, False], ids=["computed-once", "fold-by-fold"])
+@pytest.mark.parametrize("groups", [GROUPS, None], ids=["known", "unknown"])
+def test_no_copy_of_a_tested_clip_is_learned_from_and_none_is_tested(tones, once, groups):
+    tones.groups = groups
+    pipeline = make_pipeline(Lengths() if once else Pipeline([("inner", Lengths())]), Spy())
+    Lengths.counts.clear()
+    Spy.log.clear()
+    model = ClipAugmenter(pipeline, ("gain", "gain"), gain=(1.0, 6.0), random_state=0)
+    report = evaluate(model, tones)
+    folds = make_protocol(tones).folds
+    assert len(Spy.log) == len(folds)
+    for (learned, tested), (train, test) in zip(Spy.log, folds, strict=True):
+        assert_array_equal(tested, [[100 + k, 1] for k in test])
+        assert_array_equal(learned[:, 0], np.tile(100 + train, 3))
+        n_clips = len(train)
+        assert (learned[:n_clips, 1] == 1).all()
+        assert (learned[n_clips:, 1] > 1.1).all()
+        assert (learned[n_clips : 2 * n_clips, 1] != learned[2 * n_clips :, 1]).all()
+    assert len(report.predictions) == len(Y)
+    if once:
+        assert Lengths.counts == [3 * len(Y)]
+    assert not hasattr(model, "estimator_")
+
+
+@pytest.mark.parametrize("back", [GaussianNB(), SpeakerCalibratedClassifier(SVC())], ids=["bare", "calibrated"])
+@pytest.mark.parametrize("with_speakers", [True, False], ids=["known", "unknown"])
+def test_it_is_what_fitting_the_augmenter_in_every_fold_gives(speech, back, with_speakers):
+    groups = np.asarray(speech.groups)
+    corpus = Bunch(data=speech.data, target=speech.target, groups=groups if with_speakers else None)
+    pipeline = make_pipeline(cheap_mfcc(), StandardScaler(), back)
+    model = ClipAugmenter(pipeline, ("noise", "speed", "noise"), random_state=3)
+    report = evaluate(model, corpus)
+    y, clips = np.asarray(speech.target), np.array([str(file) for file in speech.data])
+    for train, test in make_protocol(corpus).folds:
+        by_hand = fit_with_speakers(clone(model), clips[train], y[train], groups[train] if with_speakers else None)
+        expected = by_hand.predict_proba(clips[test])
+        assert_allclose(report.predictions[by_hand.classes_].iloc[test], expected, atol=1e-12)
+        assert_array_equal(report.predictions["predicted"].iloc[test], by_hand.predict(clips[test]))
+    plain = evaluate(pipeline, corpus)
+    assert not np.allclose(plain.predictions[[*EMOTIONS]], report.predictions[[*EMOTIONS]], atol=1e-3)
+    assert report.predictions["speaker"].isna().all() == (not with_speakers)
+
+
+def test_a_generator_for_a_seed_is_not_used_up(speech):
+    state = np.random.RandomState(0)
+    before = state.get_state()[1].copy()
+    model = ClipAugmenter(make_pipeline(cheap_mfcc(), GaussianNB()), ("gain",), random_state=state)
+    first, second = evaluate(model, speech), evaluate(model, speech)
+    pd.testing.assert_frame_equal(first.predictions, second.predictions)
+    assert_array_equal(state.get_state()[1], before)
+
+
+def test_masks_behind_stateless_frames():
+    frames = np.random.default_rng(0).normal(size=(len(Y), 8, 3)).astype(np.float32)
+    corpus = Bunch(data=frames, target=Y, groups=GROUPS)
+
+    def means(X):
+        return X.mean(axis=1)
+
+    masked = ClipAugmenter(make_pipeline(FunctionTransformer(means), Spy()), ("time_mask",), random_state=0)
+    Spy.log.clear()
+    evaluate(masked, corpus)
+    ((learned, tested), *_), once = Spy.log, [learned for learned, _ in Spy.log]
+    assert (len(learned), len(tested)) == (2 * 60, 12)
+    Spy.log.clear()
+    evaluate(make_pipeline(FunctionTransformer(), masked), corpus)
+    for (again, _), learned in zip(Spy.log, once, strict=True):
+        assert_array_equal(again, learned)
+
+
+def test_copies_of_which_some_are_skipped(speech, tmp_path):
+    corpus = Bunch(data=[*speech.data[:-1], tmp_path / "gone.wav"], target=speech.target, groups=speech.groups)
+    model = ClipAugmenter(make_pipeline(cheap_mfcc(), GaussianNB()), ("gain",))
+    with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
+        evaluate(model, corpus)
+    model.set_params(estimator__acousticfeatures__on_error="skip")
+    with pytest.warns(UserWarning, match="2 of 36 clips"), pytest.raises(ValueError, match="gave 34 rows for 36 clips"):
+        evaluate(model, corpus)
 
 
 # Models and corpora of all kinds.

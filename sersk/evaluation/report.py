@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
+from sersk.models.augmented import ClipAugmenter
 from sersk.models.folds import fit_with_speakers
 
 from .protocols import make_protocol
@@ -144,7 +145,8 @@ def evaluate(
     Cross-validate a model on speakers that it was not trained on.
 
     Features that depend on the clip alone are computed once; everything that learns, scaling included, sees training
-    folds only. Speakers reach the inner folds of calibration, too.
+    folds only. Speakers reach the inner folds of calibration, too. Of altered copies (`sersk.ClipAugmenter`) a fold
+    trains on those of its training clips; what is tested is never altered.
 
     Parameters
     ----------
@@ -183,19 +185,20 @@ def evaluate(
     'leave one speaker out, 3 speakers'
     """
     chosen = make_protocol(corpus, protocol)
-    front, back = split_stateless(model)
-    X = corpus.data if front is None else front.transform(corpus.data)
     y = np.asarray(corpus.target)
-    if len(X) != len(y):
-        raise ValueError(
-            f"The features gave {len(X)} rows for {len(y)} clips: use on_error='raise' to see which of them fail, and "
-            "leave those out of the corpus."
-        )
     groups = None if corpus.groups is None else np.asarray(corpus.groups)
+    back, X, emotions, speakers = _compute_once(model, corpus.data, y, groups)
+    if len(X) != len(emotions):
+        raise ValueError(
+            f"The features gave {len(X)} rows for {len(emotions)} clips: use on_error='raise' to see which of them "
+            "fail, and leave those out of the corpus."
+        )
+    sets = range(0, len(emotions), len(y))  # where the clips begin, and each set of copies of them
     labels = np.unique(y)
     files = corpus.get("files", corpus.data)
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_test_fold)(clone(back), X, y, groups, train, test) for train, test in chosen.folds
+        delayed(_test_fold)(clone(back), X, emotions, speakers, np.concatenate([k + train for k in sets]), test)
+        for train, test in chosen.folds
     )
     parts = []
     for fold, (test, (predicted, probabilities)) in enumerate(
@@ -210,6 +213,20 @@ def evaluate(
         parts.append(part)
     predictions = pd.concat(parts).sort_index()
     return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, labels, predictions)
+
+
+def _compute_once(
+    model: Any, clips: Any, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None
+) -> tuple[Any, Any, npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Part the model from what depends on the clip alone: features and, behind them, those of altered copies."""
+    if isinstance(model, ClipAugmenter):
+        front, back = split_stateless(model.estimator)
+        if front is None:  # then it alters the clips of each training fold itself
+            return model, clips, y, groups
+        clips, y, groups = clone(model).with_copies(clips, y, groups)
+    else:
+        front, back = split_stateless(model)
+    return back, clips if front is None else front.transform(clips), y, groups
 
 
 def _test_fold(
