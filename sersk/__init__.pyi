@@ -5,11 +5,14 @@ from .corpora import make_emotional_speech as make_emotional_speech
 from .evaluation import EvaluationReport as EvaluationReport
 from .evaluation import evaluate as evaluate
 from .features import AcousticFeatures as AcousticFeatures
-from .features import FrameSequences as FrameSequences
+from .models import ClipAugmenter as ClipAugmenter
 from .models import emotion_pipeline as emotion_pipeline
+from .models.keras_classifier import KerasSequenceClassifier as KerasSequenceClassifier
+from .normalization import FrameScaler as FrameScaler
 from .persistence import load_model as load_model
 from .persistence import save_model as save_model
 from .prediction import predict_emotions as predict_emotions
+from .sequences import FrameSequences as FrameSequences
 from .training import TrainedModel as TrainedModel
 from .training import train_model as train_model
 from .version import __version__ as __version__

@@ -22,7 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 from . import __version__
 from .archives import CARD, SCHEMA_VERSION, damaged, read_archive
 from .extraction import FEATURE_VERSION
-from .features import AcousticFeatures, FrameSequences
+from .features import AcousticFeatures
+from .sequences import FrameSequences
 from .stored_models import WORK_SETTINGS, pack, parts, unpack
 
 # Every type that may stand in a model file beside those that skops trusts itself (scikit-learn's public estimators,
@@ -31,10 +32,12 @@ from .stored_models import WORK_SETTINGS, pack, parts, unpack
 # that `StoredTree` stands in for it.
 TRUSTED_TYPES = (
     "sersk.features.AcousticFeatures",
-    "sersk.features.FrameSequences",
     "sersk.models.boosting.XGBoostClassifier",
     "sersk.models.calibration.SpeakerCalibratedClassifier",
     "sersk.models.discriminant.ShrinkageLDA",
+    "sersk.models.keras_classifier.KerasSequenceClassifier",
+    "sersk.normalization.FrameScaler",
+    "sersk.sequences.FrameSequences",
     "sersk.stored_models.StoredTree",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",

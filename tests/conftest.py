@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 from cheap_clips import SR, features
+from packaging.version import Version
 
 from sersk.recipes import VectorRecipe
 
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
+
+# The reason for modules that are skipped as a whole, too. They import Keras by `sersk.models.keras_backend`, which sees
+# to it that it takes JAX.
+NO_KERAS = "needs an extra: pip install 'sersk[keras]'"
+HAS_KERAS = all(importlib.util.find_spec(library) for library in ("keras", "scikeras", "jax"))
+needs_keras = pytest.mark.skipif(not HAS_KERAS, reason=NO_KERAS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what JAX compiles, also for the tests' own processes; let doctests of networks pass where they cannot be."""
+    if HAS_KERAS and Version(version("jax")) >= Version("0.10"):  # what 0.5 reads back is wrong, or crashes
+        folder = tempfile.TemporaryDirectory(prefix="sersk-jax-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder.name)
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    if not (HAS_KERAS or must_have_extras()):
+        config.option.doctest_ignore_import_errors = True
+
+
+def must_have_extras() -> bool:
+    """Whether all extras are installed, as the environment says: then no test may be skipped for want of one."""
+    return bool(os.environ.get("SERSK_ALL_EXTRAS"))
+
+
+def fail_for_missing_extra(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip for want of an extra into a failure, where all are to be there."""
+    if report.skipped and must_have_extras() and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if re.search(r"sersk\[\w+\]|could not import", reason):
+            report.outcome = "failed"
+            report.longrepr = f"{report.nodeid}: skipped, though SERSK_ALL_EXTRAS is set: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report = yield
+    fail_for_missing_extra(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report = yield
+    fail_for_missing_extra(report)
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +115,37 @@ def computed(monkeypatch):
     compute = VectorRecipe.compute
     monkeypatch.setattr(VectorRecipe, "compute", lambda self, y: calls.append(len(y)) or compute(self, y))
     return calls
+
+
+# --- tiny networks, whose compilation is what takes time: one architecture, one length, one width ---
+
+
+def averaging(input_shape, n_classes, *, dropout=0.0):
+    """An architecture that takes clips of any length and next to no time: a linear model of their mean frames."""
+    from sersk.models.network_parts import keras, layers, pool, speech
+
+    inputs, frames, mask = speech(input_shape)
+    means = layers.Dropout(dropout)(pool(frames, mask, ["mean"]))
+    return keras.Model(inputs, layers.Dense(n_classes, activation="softmax")(means))
+
+
+def tiny_network(architecture=averaging, **parameters):
+    """A network that is trained in a moment; all that have the same shapes are compiled once."""
+    from sersk import KerasSequenceClassifier
+
+    small = {"epochs": 2, "batch_size": 8, "random_state": 0}
+    if architecture == "lstm-dense":
+        small |= {"model__units": 2, "model__hidden": ()}
+    return KerasSequenceClassifier(architecture, **(small | parameters))
+
+
+def padded_speech(n_speakers=4, n_clips=2, n_frames=16, seed=0):
+    """Frames of three descriptors in clips of 9 to 16 frames, emotions that show in them, and speakers."""
+    random = np.random.default_rng(seed)
+    emotions = np.array(["angry", "happy", "sad"])
+    y = np.tile(np.repeat(emotions, n_clips), n_speakers)
+    groups = np.repeat([f"s{k}" for k in range(n_speakers)], n_clips * len(emotions))
+    X = random.normal(size=(len(y), n_frames, 3)) + 2.0 * (y[:, None] == emotions)[:, None]
+    for clip, length in zip(X, random.integers(9, n_frames, len(y), endpoint=True), strict=True):
+        clip[length:] = np.nan
+    return X.astype(np.float32), y, groups

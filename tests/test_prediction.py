@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import needs_keras, tiny_network
 from forgery import cheap_features, fitted_pipeline, lda, waveforms
 from scipy.io import wavfile
 from sklearn.calibration import CalibratedClassifierCV
@@ -17,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import prediction
+from sersk import FrameScaler, FrameSequences, prediction
 from sersk.audio import AudioError
 from sersk.persistence import save_model
 from sersk.prediction import predict_emotions
@@ -168,3 +169,15 @@ def test_a_model_without_extract_is_asked_about_the_clips_themselves(files):
     levels = make_pipeline(FunctionTransformer(np.abs), SVC(kernel="linear")).fit(np.array(waveforms()), EMOTIONS * 6)
     table = predict_emotions(levels, np.array(waveforms()))
     assert table["emotion"].tolist() == levels.predict(np.array(waveforms())).tolist()
+
+
+@needs_keras
+@pytest.mark.parametrize("padding", [np.nan, 0.0], ids=str)
+def test_a_network_is_asked_about_the_readable_clips_only(files, padding):
+    frames = FrameSequences(("mfcc",), deltas=0, n_mfcc=3, padding=padding)
+    fitted = make_pipeline(frames, FrameScaler(), tiny_network()).fit(waveforms(), EMOTIONS * 6)
+    table = predict_emotions(fitted, [files[0], "none.wav", *files[1:3]])
+    assert table["error"].tolist() == [pd.NA, "no such file", pd.NA, pd.NA]
+    np.testing.assert_allclose(table.loc[[0, 2, 3], EMOTIONS], fitted.predict_proba(files[:3]), atol=1e-6)
+    assert table.loc[1, EMOTIONS].isna().all()
+    assert predict_emotions(fitted, ["none.wav"])["error"].tolist() == ["no such file"]

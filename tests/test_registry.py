@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from conftest import needs_keras
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -18,10 +23,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from speakers import EMOTIONS, cheap_mfcc
 
-from sersk import AcousticFeatures, emotion_pipeline
+from sersk import AcousticFeatures, FrameScaler, FrameSequences, emotion_pipeline
 from sersk.corpora import make_emotional_speech
 from sersk.models import MODEL_NAMES, SpeakerCalibratedClassifier, fit_with_speakers, parameter_grid
-from sersk.models.classical import BASELINES
+from sersk.models.classical import BASELINES, CLASSICAL_NAMES
+from sersk.models.network_recipes import NETWORKS
 
 FEATURES = cheap_mfcc()
 # What makes the slow ones quick, and changes nothing of how they are put together.
@@ -30,7 +36,7 @@ QUICK = {
     "xgboost": {"n_estimators": 3},
     "forest": {"n_estimators": 5},
 }
-EACH = pytest.mark.parametrize("name", MODEL_NAMES)
+EACH = pytest.mark.parametrize("name", CLASSICAL_NAMES)
 
 
 def quick(name, **parameters):
@@ -213,3 +219,116 @@ def test_unknown_names_list_the_known_ones():
 def test_features_that_cannot_be_counted(front):
     with pytest.raises(ValueError, match=r"'svm' goes with the number of features, which .* cannot tell"):
         emotion_pipeline("svm", features=front)
+
+
+# --- networks ---
+
+# What makes them small, and changes nothing of how they are put together. Networks of one shape are compiled once.
+DENSE = {"model__hidden": (4,)}
+RECURRENT = DENSE | {"model__units": 4, "model__state_dropout": 0.2}
+PICTURE = DENSE | {"model__channels": (4, 4), "model__kernel_size": 2}
+ONE_BLOCK = {"model__channels": (4,), "model__time_pools": (2,), "model__band_pools": (4,)}
+SMALL = {
+    "lstm": {"model__units": 2, "model__bidirectional": False, "model__pooling": ("mean",)},
+    "cnn-lstm": ONE_BLOCK | {"model__units": 2, "model__bidirectional": False, "model__pooling": ("mean",)},
+    "cnn": ONE_BLOCK,
+    "lstm-256": RECURRENT,
+    "lstm-128": RECURRENT,
+    "lstm-512": RECURRENT,
+    "cnn-lstm-mfcc": {"model__channels": 4, "model__units": 4},
+    "cnn-mel": PICTURE,
+    "cnn-mfcc": PICTURE,
+    "cnn-1d": DENSE | {"model__channels": (4, 4)},
+    "dual-cnn": DENSE | {"model__channels": (4,)},
+}
+EACH_NETWORK = pytest.mark.parametrize("name", NETWORKS)
+
+
+def test_every_name_is_a_classical_model_or_a_network():
+    assert (*CLASSICAL_NAMES, *NETWORKS) == MODEL_NAMES
+    assert SMALL.keys() == NETWORKS.keys()
+
+
+@pytest.fixture(scope="module")
+def longer_speech(tmp_path_factory):
+    """Clips that go on after 0.5 s, where some notebooks begin."""
+    folder = tmp_path_factory.mktemp("longer")
+    return make_emotional_speech(folder, emotions=EMOTIONS, n_speakers=2, n_repetitions=2, duration=0.8)
+
+
+@needs_keras
+@EACH_NETWORK
+def test_clips_go_into_networks_and_emotions_come_out(name, longer_speech):
+    pipeline = emotion_pipeline(name, random_state=0)
+    assert type(pipeline) is Pipeline
+    assert list(pipeline.named_steps) == ["features", "scale", "classifier"]
+    # One batch, nothing held out, and the simplest of optimizers: what takes time is compilation.
+    once = {"epochs": 1, "n_networks": 1, "batch_size": 12, "validation_fraction": 0.0, "optimizer": "sgd"}
+    pipeline.set_params(**{f"classifier__{key}": value for key, value in (once | SMALL[name]).items()})
+    if name == "cnn-mel":
+        pipeline.set_params(features__n_mels=20)
+    fit_with_speakers(pipeline, longer_speech.data, longer_speech.target, longer_speech.groups)
+    assert_array_equal(pipeline.classes_, EMOTIONS)
+    probabilities = pipeline.predict_proba(longer_speech.data)
+    assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert np.ptp(probabilities, axis=0).max() > 1e-6
+    assert_array_equal(pipeline.classes_[probabilities.argmax(axis=1)], pipeline.predict(longer_speech.data))
+    assert len(pipeline[-1].history_["loss"]) == 1
+
+
+@needs_keras
+@EACH_NETWORK
+def test_a_network_is_its_recipe(name):
+    pipeline, copy = (emotion_pipeline(name, random_state=3) for _ in range(2))
+    assert str(clone(pipeline).get_params()) == str(copy.get_params())
+    recipe = NETWORKS[name]
+    assert pipeline[-1].architecture == recipe.architecture
+    assert pipeline[-1].random_state == 3
+    assert {key: pipeline[-1].get_params()[key] for key in recipe.training} == recipe.training
+    assert type(pipeline[0]) is (FrameSequences if recipe.preset is None else AcousticFeatures)
+    assert pipeline[1] == "passthrough" or type(pipeline[1]) in (FrameScaler, StandardScaler)
+    grid = parameter_grid(name)
+    assert (not grid) == (name not in ("lstm", "cnn", "cnn-lstm"))
+    for parameter, values in grid.items():
+        assert len(values) > 1
+        assert parameter.startswith("classifier__")
+        pipeline.set_params(**{parameter: values[0]})
+
+
+@needs_keras
+def test_networks_bring_their_own_features():
+    own = FrameSequences(("zcr",), trim=True)
+    pipeline = emotion_pipeline("lstm", features=own)
+    assert pipeline[0].get_params()["descriptors"] == ("zcr",)
+    assert pipeline[0] is not own
+    assert pipeline[1].scope == "corpus"
+    with pytest.raises(
+        ValueError,
+        match=r"Network 'lstm' brings its own features and takes no preset of vectors, such as 'mfcc-40'\. L",
+    ):
+        emotion_pipeline("lstm", features="mfcc-40")
+
+
+def test_without_keras_classical_models_work_and_networks_tell_what_to_install():
+    """Keras and scikeras as if they were not there."""
+    code = """if True:
+        import sys
+        sys.modules.update(keras=None, scikeras=None)
+        import sersk
+        from sersk.models import MODEL_NAMES, parameter_grid
+        print(type(sersk.emotion_pipeline("svm")[-1]).__name__)
+        print(len(MODEL_NAMES), parameter_grid("lstm") != {})
+        for ask in (lambda: sersk.emotion_pipeline("lstm"), lambda: sersk.KerasSequenceClassifier):
+            try:
+                ask()
+            except ImportError as error:
+                print(error)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    svm, names, *errors = done.stdout.splitlines()
+    assert svm == "SpeakerCalibratedClassifier"
+    assert names == f"{len(MODEL_NAMES)} True"
+    assert len(errors) == 2
+    for error in errors:
+        assert error.startswith("Networks need Keras and JAX (")
+        assert error.endswith("): pip install 'sersk[keras]'")

@@ -1,15 +1,16 @@
 """Vectors and sequences -> emotions: classifiers under one estimator interface."""
 
+from .augmented import ClipAugmenter
 from .boosting import XGBoostClassifier
 from .calibration import SpeakerCalibratedClassifier
-from .classical import MODEL_NAMES
 from .discriminant import ShrinkageLDA
 from .folds import fit_with_speakers, speaker_folds
-from .registry import emotion_pipeline, parameter_grid
+from .registry import MODEL_NAMES, emotion_pipeline, parameter_grid
 from .search import SpeakerSearch
 
 __all__ = [
     "MODEL_NAMES",
+    "ClipAugmenter",
     "ShrinkageLDA",
     "SpeakerCalibratedClassifier",
     "SpeakerSearch",

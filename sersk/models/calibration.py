@@ -120,7 +120,7 @@ class SpeakerCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstim
         self.temperature_ = 1.0
         if folds:
             tested = np.concatenate([test for _, test in folds])
-            self.temperature_ = _temperature(np.concatenate(held_out), target[tested])
+            self.temperature_ = choose_temperature(np.concatenate(held_out), target[tested])
         self.estimator_ = _fit_weighted(clone(self.estimator), X, y, self.class_weight)
         return self
 
@@ -197,8 +197,22 @@ def _scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) -> Matr
     return complete
 
 
-def _temperature(scores: Matrix, target: npt.NDArray[np.intp]) -> float:
-    """Divisor of the scores with the lowest log loss; a log loss is convex in its inverse."""
+def choose_temperature(scores: Matrix, target: npt.NDArray[np.intp]) -> float:
+    """
+    Find the divisor of scores with the lowest log loss, which is convex in its inverse.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_clips, n_classes)
+        Scores of held-out clips.
+    target : ndarray of shape (n_clips,)
+        Column of the true class.
+
+    Returns
+    -------
+    float
+        The temperature.
+    """
     spread = max(float(scores.std()), 1e-12)
 
     def log_loss(inverse: float) -> float:

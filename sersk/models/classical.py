@@ -60,7 +60,7 @@ BASELINES: dict[str, Callable[[int, Any], tuple[Any, Grid]]] = {
     "forest": _forest,
 }
 _VOTERS = ("svm", "mlp", "xgboost", "lda")
-MODEL_NAMES = (*BASELINES, "ensemble")
+CLASSICAL_NAMES = (*BASELINES, "ensemble")
 
 
 def classifier(name: str, n_features: int, random_state: Any = None) -> tuple[Any, Grid]:

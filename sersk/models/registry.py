@@ -10,7 +10,10 @@ from sklearn.preprocessing import StandardScaler
 
 from sersk.features import AcousticFeatures
 
-from .classical import MODEL_NAMES, Grid, classifier
+from .classical import CLASSICAL_NAMES, Grid, classifier
+from .network_recipes import NETWORKS
+
+MODEL_NAMES = (*CLASSICAL_NAMES, *NETWORKS)
 
 
 def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_state: Any = None) -> Pipeline:
@@ -19,10 +22,12 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
 
     Parameters
     ----------
-    model : {"svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble"} or estimator, default="lda"
+    model : {"svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble"}, name of a network or estimator
         A name gives the classifier with probabilities calibrated on held-out speakers; an estimator is used as it is.
+        The networks are "lstm", "cnn-lstm" and "cnn", and those of well-known notebooks as they are: "lstm-256",
+        "lstm-128", "lstm-512", "cnn-lstm-mfcc", "cnn-mel", "cnn-mfcc", "cnn-1d" and "dual-cnn". The default is "lda".
     features : str or transformer, default="default"
-        A preset of `AcousticFeatures`, or any transformer of clips.
+        A preset of `AcousticFeatures`, or any transformer of clips. Networks bring their own with "default".
     random_state : int, RandomState or None, default=None
         Seed of a named model.
 
@@ -35,8 +40,10 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
     Raises
     ------
     ValueError
-        If there is no model, or no preset, of that name; or if a named model is to follow a transformer of yours that
-        cannot name its columns before it is fitted.
+        If there is no model, or no preset, of that name; if a named model is to follow a transformer of yours that
+        cannot name its columns before it is fitted; or if a network is to follow a preset of vectors.
+    ImportError
+        If a network is asked for, and Keras is not installed.
 
     See Also
     --------
@@ -48,6 +55,8 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
     >>> list(emotion_pipeline("svm").named_steps)
     ['features', 'scale', 'classifier']
     """
+    if isinstance(model, str) and model in NETWORKS:
+        return _network_pipeline(model, features, random_state)
     front = AcousticFeatures.from_preset(features) if isinstance(features, str) else clone(features)
     back = _named(model, front, random_state)[0] if isinstance(model, str) else clone(model)
     return Pipeline([("features", front), ("scale", StandardScaler()), ("classifier", back)])
@@ -59,7 +68,7 @@ def parameter_grid(model: str, *, features: Any = "default") -> Grid:
 
     Parameters
     ----------
-    model : {"svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble"}
+    model : str
         Name as in `emotion_pipeline`.
     features : str or transformer, default="default"
         As in `emotion_pipeline`; regularisation goes with the number of features.
@@ -80,8 +89,26 @@ def parameter_grid(model: str, *, features: Any = "default") -> Grid:
     >>> parameter_grid("lda")["classifier__estimator__shrinkage"]
     [0.5, 0.7, 0.85]
     """
-    front = AcousticFeatures.from_preset(features) if isinstance(features, str) else features
-    return {f"classifier__{name}": values for name, values in _named(model, front, None)[1].items()}
+    if model in NETWORKS:
+        grid: Grid = NETWORKS[model].grid
+    else:
+        front = AcousticFeatures.from_preset(features) if isinstance(features, str) else features
+        grid = _named(model, front, None)[1]
+    return {f"classifier__{name}": values for name, values in grid.items()}
+
+
+def _network_pipeline(model: str, features: Any, random_state: Any) -> Pipeline:
+    from .keras_classifier import KerasSequenceClassifier
+
+    recipe = NETWORKS[model]
+    if isinstance(features, str) and features != "default":
+        raise ValueError(
+            f"Network {model!r} brings its own features and takes no preset of vectors, such as {features!r}. Leave "
+            "`features` out, or give a FrameSequences."
+        )
+    front = recipe.front() if isinstance(features, str) else clone(features)
+    network = KerasSequenceClassifier(recipe.architecture, random_state=random_state, **recipe.training)
+    return Pipeline([("features", front), ("scale", recipe.scaler()), ("classifier", network)])
 
 
 def _named(model: str, front: Any, random_state: Any) -> tuple[Any, Grid]:
