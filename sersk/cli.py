@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import glob
-import importlib.util
 import io
-import os
-import re
 import sys
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .terminal import csv_line, json_line, plain_line, show_report, visible
+from .edge import edge, end_with_failures
+from .options import (
+    LAYOUTS,
+    NETWORKS,
+    Augment,
+    By,
+    Cache,
+    Corpora,
+    Features,
+    Jobs,
+    JobsOfTraining,
+    Layout,
+    Model,
+    Protocol,
+    Search,
+    Seed,
+    one_of,
+)
+from .outputs import (
+    check_file,
+    check_picture,
+    check_table,
+    checkpoint_folder,
+    file_of_part,
+    open_checkpoint,
+    remove_checkpoint,
+    write_curves,
+    write_model,
+    write_table,
+)
+from .sources import find_clips, read_corpora
+from .terminal import (
+    count,
+    csv_line,
+    json_line,
+    plain_line,
+    say,
+    show_comparison,
+    show_folds,
+    show_report,
+    visible,
+)
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from sklearn.utils import Bunch
+    from .evaluation import EvaluationReport
+    from .experiments import Experiment
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,35 +66,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 all is well; 1 some clips could not be read, the others are done; 2 nothing was done.",
 )
 
-# What the library takes, told here once more since asking it would import it for `--help`; a test holds them equal.
-LAYOUTS = ("auto", "ravdess", "cremad", "tess", "savee", "emodb", "folders", "manifest")
-MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble")
-PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
-PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "random")
-SEARCHES = ("grid", "halving")
-
-DEMO_FOLDER = Path("sersk-demo")
 _CHUNK = 256
-# Bytes of a file name that are no text.
-_NO_TEXT = re.compile("[\ud800-\udfff]")
-
-
-def _one_of(names: tuple[str, ...], text: str) -> Any:
-    """Make an option that takes one of some names, and lists them in its help and in its refusal."""
-
-    def check(value: str | None) -> str | None:
-        if value is not None and value not in names:
-            raise typer.BadParameter(f"there is no {value!r}; choose one of {', '.join(names)}.")
-        return value
-
-    return typer.Option(callback=check, metavar="NAME", help=f"{text}: {', '.join(names)}.")
-
-
-_Jobs = Annotated[int, typer.Option(metavar="N", help="Number of processes; -1 means all cores.")]
-_Cache = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Keep features here, for the next run.", show_default=False)
-]
-_Features = Annotated[str, _one_of(PRESETS, "Feature set")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -82,67 +88,29 @@ def main(
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def _say(text: str) -> None:
-    """Tell the user something that is no result, in one line."""
-    typer.echo(visible(re.sub(r"\s*\n\s*", " ", text)), err=True)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-@contextlib.contextmanager
-def _edge() -> Iterator[None]:
-    """Turn what the library raises for the user's sake into one line, here at the edge and nowhere else."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_args, **_kwargs: _say(f"warning: {message}")
-        try:
-            yield
-        except BaseException as error:
-            if _was_interrupted(error):
-                _say("interrupted")
-                raise typer.Exit(130) from None
-            # BrokenPipeError: the reader of our output has gone, and Typer ends without a word.
-            if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError | ImportError):
-                raise
-            of_file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
-            _say(f"error: {of_file or error}")
-            raise typer.Exit(2) from error
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C is behind an error: joblib may fail anew when it stops workers that only just start."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__context__
-    return error is not None
-
-
-def _check_out(out: Path) -> None:
-    """Find out that a file cannot be written before minutes of work go into it."""
-    if out.exists() and not out.is_file():  # not even for a device: the model file would take its place
-        raise ValueError(f"--out {out}: this is {'a folder' if out.is_dir() else 'no file'}. Give the name of a file.")
-    try:
-        with tempfile.TemporaryFile(dir=out.parent):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out {out}: cannot write to the folder {out.parent} ({error.strerror}).") from error
-
-
 @app.command()
 def fit(
-    corpus: Annotated[
-        list[str],
-        typer.Argument(metavar="CORPUS", help="Folders or manifests (CSV, TSV) of corpora, or the word demo."),
-    ],
-    layout: Annotated[str, _one_of(LAYOUTS, "How the files are named")] = "auto",
-    model: Annotated[str, _one_of(MODELS, "Classifier")] = "lda",
-    search: Annotated[str | None, _one_of(SEARCHES, "Search the classifier's settings, on held-out speakers")] = None,
-    features: _Features = "default",
-    protocol: Annotated[str, _one_of(PROTOCOLS, "Folds of the estimate")] = "auto",
+    corpus: Corpora,
+    layout: Layout = "auto",
+    model: Model = "lda",
+    search: Search = None,
+    features: Features = "default",
+    protocol: Protocol = "auto",
+    by: By = None,
+    augment: Augment = "",
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the model.")] = Path("model.sersk"),
-    cache: _Cache = None,
-    jobs: _Jobs = -1,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything random.")] = 0,
+    curves: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png", help="Draw loss and accuracy of a network, epoch by epoch.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training of a network that was interrupted.")
+    ] = False,
+    cache: Cache = None,
+    jobs: JobsOfTraining = -1,
+    seed: Seed = 0,
 ) -> None:
     """
     Train a model, estimate it on unseen speakers, and save it.
@@ -150,76 +118,146 @@ def fit(
     Prints how well the model does on speakers that it was not trained on (UAR: mean of the emotions' recalls; WA: share
     of all clips that are right) and what it takes for what. The saved model is trained on all clips.
 
+    With --by gender, FILE-female and FILE-male are trained, too, each on the clips of one gender, as the corpus tells
+    it, and are compared with the mixed model on the same test clips, of speakers that none of them had heard. Under
+    --protocol auto each model has the folds that fit its own speakers; one gender of RAVDESS, say, leaves one speaker
+    out, since the six fixed folds need all 24 actors, and so has more of its speakers to learn from than the mixed
+    model. Under --protocol loso all models leave out each speaker alone, so that nothing differs but the other gender's
+    clips, which only the mixed model learns from.
+
     `sersk fit demo` writes a small corpus of synthetic speech to sersk-demo/, and trains on it.
     """
-    with _edge():
-        _check_out(out)
-        clips = _load(corpus, layout, seed)
-        from .persistence import save_model
-        from .training import train_model
+    is_network = model in NETWORKS
+    checkpoint = checkpoint_folder(out) if is_network else None
+    with edge(checkpoint):
+        _check_model(model, features)
+        if not is_network and (resume or curves is not None):
+            option = "--resume" if resume else "--curves"
+            raise ValueError(f"{option}: {model} is not trained in epochs; that is for {', '.join(NETWORKS)}.")
+        check_file("--out", out)
+        if curves is not None:
+            check_picture("--curves", curves)
+        clips = read_corpora(corpus, layout, seed)
+        for part in [] if by is None else clips.frame[by].dropna().unique():
+            check_file("--out", file_of_part(out, part))
+        from .experiments import MIXED, prepare_experiments
+        from .training import train_experiment
 
-        trained = train_model(
+        def progress(folds: Iterable[Any], total: int) -> Iterator[Any]:
+            yield from show_folds(folds, total, in_lines=is_network and jobs < 2)
+            say("training on all clips")
+
+        experiments = prepare_experiments(
             clips,
             model,
+            by=by,
             features=features,
             search=search,
+            augment=_names(augment),
+            checkpoint=checkpoint,
             protocol=protocol,
             random_state=seed,
             n_jobs=jobs,
             memory=None if cache is None else str(cache),
             verbose=1,
-            progress=_folds_progress,
         )
-        card = {
-            "corpora": sorted(set(clips.frame["corpus"])),
-            "n_clips": trained.n_clips,
-            "n_speakers": trained.n_speakers,
-            "metrics": trained.report.to_dict(),
-            "model": model,
-            "best_params": trained.best_params,
-        }
-        save_model(trained.pipeline, out, card=card)  # before anything is printed: the reader may be gone
-        for _, error in trained.failures:
-            _say(f"error: {visible(error)}")
-        _say(f"saved {out} ({out.stat().st_size / 1e3:.0f} kB): {model}, trained on {_count(trained.n_clips, 'clip')}")
-        show_report(trained.report)
-        if trained.best_params:
-            best = (f"{name.rpartition('__')[2]}={value}" for name, value in trained.best_params.items())
+        if checkpoint is not None:
+            open_checkpoint(checkpoint, resume=resume)
+        all_trained = {}
+        for name, experiment in _in_turn(experiments):
+            all_trained[name] = trained = train_experiment(experiment, progress)
+            part = None if name == MIXED else name
+            card = {"corpora": sorted(set(clips.frame["corpus"].iloc[experiment.corpus.positions])), "model": model}
+            # Before anything is printed: the reader may be gone.
+            write_model(trained, file_of_part(out, part), card if part is None else card | {str(by): part})
+            if curves is not None:
+                write_curves(trained, file_of_part(curves, part), model)
+        if checkpoint is not None:
+            remove_checkpoint(checkpoint)
+        reports = {name: trained.report for name, trained in all_trained.items()}
+        _conclude(experiments, reports, {name: trained.best_params for name, trained in all_trained.items()})
+
+
+@app.command()
+def evaluate(
+    corpus: Corpora,
+    layout: Layout = "auto",
+    model: Model = "lda",
+    search: Search = None,
+    features: Features = "default",
+    protocol: Protocol = "auto",
+    by: By = None,
+    augment: Augment = "",
+    cache: Cache = None,
+    jobs: JobsOfTraining = -1,
+    seed: Seed = 0,
+) -> None:
+    """
+    Estimate a model on unseen speakers, and save none.
+
+    Prints what `sersk fit` prints; its help tells how --by gender compares.
+    """
+    with edge():
+        _check_model(model, features)
+        clips = read_corpora(corpus, layout, seed)
+        from .experiments import prepare_experiments
+
+        experiments = prepare_experiments(
+            clips,
+            model,
+            by=by,
+            features=features,
+            search=search,
+            augment=_names(augment),
+            protocol=protocol,
+            random_state=seed,
+            n_jobs=jobs,
+            memory=None if cache is None else str(cache),
+            verbose=1,
+        )
+        progress = functools.partial(show_folds, in_lines=model in NETWORKS and jobs < 2)
+        reports = {name: experiment.evaluate(progress) for name, experiment in _in_turn(experiments)}
+        _conclude(experiments, reports, {})
+
+
+def _names(listed: str) -> list[str]:
+    return [name for name in listed.split(",") if name]
+
+
+def _check_model(model: str, features: str) -> None:
+    if model in NETWORKS and features != "default":
+        raise ValueError(f"--features {features}: the network {model} has features of its own. Leave the option out.")
+
+
+def _in_turn(experiments: dict[str, Experiment]) -> Iterator[tuple[str, Experiment]]:
+    """Tell which experiment is on, if there are several."""
+    for name, experiment in experiments.items():
+        if len(experiments) > 1:
+            say(f"{name}: {count(len(experiment.corpus.target), 'clip')}")
+        yield name, experiment
+
+
+def _conclude(
+    experiments: dict[str, Experiment], reports: dict[str, EvaluationReport], settings: dict[str, dict[str, Any]]
+) -> None:
+    """Print what came of the experiments, the settings that were found included, and end."""
+    from .experiments import MIXED, compare_reports
+
+    failures = experiments[MIXED].failures
+    for _, error in failures:
+        say(f"error: {visible(error)}")
+    for name, report in reports.items():
+        if len(reports) > 1:
+            typer.echo(f"--- {visible(name)}\n")
+        show_report(report)
+        if setting := settings.get(name):
+            best = (f"{key.rpartition('__')[2]}={value}" for key, value in setting.items())
             typer.echo(f"\nBest setting: {', '.join(best)}")
-        _end_with_failures(len(trained.failures), len(clips.data))
-
-
-def _load(roots: list[str], layout: str, seed: int) -> Bunch:
-    """Load the corpora, or make the synthetic one."""
-    if roots == ["demo"]:
-        from .corpora import make_emotional_speech
-
-        _say(f"writing a small corpus of SYNTHETIC speech to {DEMO_FOLDER}{os.sep}")
-        corpus = make_emotional_speech(DEMO_FOLDER, random_state=seed)
-    elif "demo" in roots:
-        raise ValueError("'demo' stands alone. If you mean a folder of that name, write ./demo.")
-    else:
-        from .corpora import load_corpus
-
-        corpus = load_corpus(roots, layout=layout)
-    speakers = "speakers unknown" if corpus.groups is None else _count(len(set(corpus.groups)), "speaker")
-    _say(f"{_count(len(corpus.data), 'clip')}, {_count(len(set(corpus.target)), 'emotion')}, {speakers}")
-    return corpus
-
-
-def _folds_progress(folds: Iterable[Any], total: int) -> Iterator[Any]:
-    """Show on stderr how many folds are done."""
-    from rich.console import Console
-    from rich.progress import track
-
-    yield from track(folds, "evaluation", total=total, console=Console(stderr=True))
-    _say("training on all clips")
-
-
-def _end_with_failures(n_bad: int, n_clips: int) -> None:
-    if n_bad:
-        _say(f"{n_bad} of {_count(n_clips, 'clip')} could not be read")
-        raise typer.Exit(1)
+        if len(reports) > 1:
+            typer.echo()
+    if len(reports) > 1:
+        show_comparison(compare_reports(experiments, reports))
+    end_with_failures(len(failures), len(failures) + len(experiments[MIXED].corpus.target))
 
 
 @app.command()
@@ -235,7 +273,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     proba: Annotated[bool, typer.Option("--proba", help="Show the probabilities of all emotions.")] = False,
-    jobs: _Jobs = 1,
+    jobs: Jobs = 1,
 ) -> None:
     """
     Name the emotion of clips, with its probability.
@@ -243,7 +281,7 @@ def predict(
     Results go to stdout: a line a clip, with tabs between file, emotion and probability, unless --json or --csv is
     given. A clip that cannot be read is a line on stderr; the others are predicted all the same.
     """
-    with _edge():
+    with edge():
         if as_json and as_csv:
             raise typer.BadParameter("--json and --csv exclude each other.")
         from .persistence import default_model_path, load_model
@@ -253,7 +291,7 @@ def predict(
         has_chances = hasattr(fitted, "predict_proba")
         if proba and not has_chances:
             raise ValueError("--proba: this model gives no probabilities.")
-        sources, n_bad = _find_clips(clips)
+        sources, n_bad = find_clips(clips)
         n_clips = len(sources) + n_bad
         labels = fitted.classes_.tolist() if proba else []
         names = ["file", "emotion", *(["probability"] if has_chances else []), *labels]
@@ -266,41 +304,13 @@ def predict(
             # By position, since an emotion may have the name of another column; tolist gives Python's own types.
             bad = table[table.iloc[:, -1].notna()]
             for file, error in zip(bad.iloc[:, 0], bad.iloc[:, -1], strict=True):
-                _say(f"error: {visible(file)}: {visible(error)}")
+                say(f"error: {visible(file)}: {visible(error)}")
             good = table.drop(index=bad.index)
             columns = [good.iloc[:, column].tolist() for column in range(len(names))]
             sys.stdout.writelines(line(row, labels) for row in zip(*columns, strict=True))
             sys.stdout.flush()
             n_bad += len(bad)
-        _end_with_failures(n_bad, n_clips)
-
-
-def _find_clips(given: list[str]) -> tuple[list[Any], int]:
-    """Give files as named or matched, those in folders, and stdin; tell what is none of these, and count it."""
-    from .corpora.files import find_audio
-
-    sources: list[Any] = []
-    bad = []
-    for one in given:
-        found: list[Any] = [one]  # a file, or a name that will be told as missing
-        if one == "-":
-            if sys.stdin is None or sys.stdin.isatty():
-                raise ValueError("- reads audio from stdin, and there is none. Pipe a file into it.")
-            found = [sys.stdin.buffer]
-        elif Path(one).is_dir():
-            found = [str(file) for file in find_audio(Path(one))]
-            bad += [] if found else [f"{one}: the folder holds no audio files"]
-        elif glob.has_magic(one) and not Path(one).exists():
-            found = [match for match in sorted(glob.glob(one, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
-            bad += [] if found else [f"{one}: no file matches the pattern"]
-        for source in found:
-            if isinstance(source, str) and _NO_TEXT.search(source):  # no table could hold it
-                bad.append(f"{source}: its name is no valid text; rename it")
-            else:
-                sources.append(source)
-    for problem in bad:
-        _say(f"error: {visible(problem)}")
-    return sources, len(bad)
+        end_with_failures(n_bad, n_clips)
 
 
 @app.command("features")
@@ -312,23 +322,18 @@ def extract_features(
     out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.csv, FILE.parquet, or - for CSV on stdout.")] = Path(
         "features.csv"
     ),
-    features: _Features = "default",
-    layout: Annotated[str | None, _one_of(LAYOUTS, "Read corpora, and add columns such as emotion and speaker")] = None,
-    cache: _Cache = None,
-    jobs: _Jobs = -1,
+    features: Features = "default",
+    layout: Annotated[str | None, one_of(LAYOUTS, "Read corpora, and add columns such as emotion and speaker")] = None,
+    cache: Cache = None,
+    jobs: Jobs = -1,
 ) -> None:
     """
     Write a table with the named features of every clip.
 
     Clips that cannot be read are told on stderr and left out.
     """
-    with _edge():
-        if str(out) != "-":
-            if out.suffix.lower() not in (".csv", ".parquet"):
-                raise ValueError(f"--out {out}: expected a name that ends in .csv or .parquet, or -.")
-            _check_out(out)
-            if out.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-                raise ImportError("Parquet needs pyarrow: pip install 'sersk[parquet]'")
+    with edge():
+        check_table(out)
         import pandas as pd
 
         from .audio import source_name
@@ -338,10 +343,10 @@ def extract_features(
         extractor = AcousticFeatures.from_preset(features, n_jobs=jobs, memory=memory, verbose=1)
         names, n_bad = extractor.get_feature_names_out(), 0
         if layout is None:
-            sources, n_bad = _find_clips(clips)
+            sources, n_bad = find_clips(clips)
             facts = pd.DataFrame({"file": [source_name(source) for source in sources]})
         else:
-            corpus = _load(clips, layout, seed=0)
+            corpus = read_corpora(clips, layout, seed=0)
             sources, facts = list(corpus.data), corpus.frame
         n_clips = len(sources) + n_bad
         if taken := sorted({*facts.columns} & {*names}):
@@ -349,28 +354,10 @@ def extract_features(
         if sources:
             vectors, failures = extractor.extract(sources)
             for index, error in failures:
-                _say(f"error: {visible(facts['file'][index])}: {visible(error.reason)}")
+                say(f"error: {visible(facts['file'][index])}: {visible(error.reason)}")
             values = pd.DataFrame(vectors, columns=names, index=facts.index)
             table = pd.concat([facts, values], axis=1).drop(index=[index for index, _ in failures])
-            _write_table(table, out)
+            write_table(table, out)
             n_bad += len(failures)
-            _say(f"{_count(len(table), 'clip')}, {len(names)} features" + (f": {out}" if str(out) != "-" else ""))
-        _end_with_failures(n_bad, n_clips)
-
-
-def _write_table(table: pd.DataFrame, out: Path) -> None:
-    """Write a table to stdout, or to a file that is replaced at once or not at all."""
-    if out.suffix.lower() == ".parquet":
-        write = functools.partial(table.to_parquet, index=False)
-    else:  # Python's writer quotes the lone carriage return of a name if it is part of its line ends only
-        odd = table.select_dtypes(exclude="number").astype(str).stack().str.contains("\r").any()
-        write = functools.partial(table.to_csv, index=False, lineterminator="\r\n" if odd else "\n")
-    if str(out) == "-":
-        write(sys.stdout)
-        return
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        write(draft)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+            say(f"{count(len(table), 'clip')}, {len(names)} features" + (f": {out}" if str(out) != "-" else ""))
+        end_with_failures(n_bad, n_clips)

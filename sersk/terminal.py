@@ -1,16 +1,19 @@
-"""Reports and predictions -> text for a terminal or a pipe."""
+"""Reports, predictions and remarks -> text for a terminal or a pipe."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .evaluation import EvaluationReport
 
 # Line breaks, tabs, codes that terminals obey, bytes that are no text.
@@ -32,6 +35,68 @@ def visible(text: object) -> str:
         One line of printable characters.
     """
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+def say(text: str) -> None:
+    """
+    Tell the user on stderr something that is no result, in one line.
+
+    Parameters
+    ----------
+    text : str
+        What to say; its line breaks become spaces.
+    """
+    sys.stderr.write(visible(re.sub(r"\s*\n\s*", " ", text)) + "\n")
+    sys.stderr.flush()
+
+
+def count(number: int, noun: str) -> str:
+    """
+    Write a number of things.
+
+    Parameters
+    ----------
+    number : int
+        How many.
+    noun : str
+        What one of them is called.
+
+    Returns
+    -------
+    str
+        ``"1 clip"``, ``"2 clips"``.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def show_folds(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> Iterator[Any]:
+    """
+    Show on stderr how many folds are done.
+
+    Parameters
+    ----------
+    folds : iterable
+        The finished folds, as they come.
+    total : int
+        Their number.
+    in_lines : bool, default=False
+        A line before each fold instead of a bar, where what is trained has a bar of its own.
+
+    Yields
+    ------
+    object
+        The folds.
+    """
+    if in_lines:
+        waiting = iter(folds)
+        for number in range(1, total + 1):
+            say(f"evaluation: fold {number} of {total}")
+            yield next(waiting)
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(folds, "evaluation", total=total, console=Console(stderr=True))
 
 
 def show_report(report: EvaluationReport) -> None:
@@ -69,6 +134,40 @@ def show_report(report: EvaluationReport) -> None:
         "Confusion matrix: true emotions down, predicted ones across\n"
     )
     console.print(table)
+
+
+def show_comparison(table: pd.DataFrame) -> None:
+    """
+    Print what the mixed model and those of the parts get right of the same clips.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `compare_reports` gives.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 200)  # never wrap
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("")
+    for name in ("clips", "UAR mixed", "own", "WA mixed", "own"):
+        shown.add_column(name, justify="right")
+    shown.add_column("folds")
+    for part, row in table.to_dict("index").items():
+        figures = (row[name] for name in ("mixed_uar", "own_uar", "mixed_wa", "own_wa"))
+        cells = ["" if math.isnan(figure) else f"{figure:.3f}" for figure in figures]  # all clips: the mixed model only
+        folds = "SPEAKER-DEPENDENT" if row["protocol"] == "random" else row["protocol"]
+        shown.add_row(Text(visible(part)), str(row["clips"]), *cells, folds)
+    sys.stdout.write("The same clips, by the mixed model and by a model of their own\n")
+    console.print(shown)
+    if table["protocol"].nunique() > 1:
+        sys.stdout.write(
+            "\nThe folds differ, and so do the numbers of speakers learned from: small differences mean nothing.\n"
+            "--protocol loso compares under the same folds, if there are two speakers or more of each.\n"
+        )
 
 
 def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:

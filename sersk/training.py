@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from .audio import AudioError
-from .evaluation import EvaluationReport, evaluate, make_protocol
-from .models import SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid
+from .evaluation import EvaluationReport
+from .experiments import MIXED, Experiment, Progress, prepare_experiments
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,20 @@ def train_model(
     *,
     features: str = "default",
     search: str | None = None,
+    augment: Sequence[str] = (),
+    checkpoint: Any = None,
     protocol: str = "auto",
     random_state: int | None = 0,
     n_jobs: int | None = None,
     memory: Any = None,
     verbose: int = 0,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda folds, total: folds,
+    progress: Progress = lambda folds, total: folds,
 ) -> TrainedModel:
     """
     Evaluate a model on unseen speakers, then fit it on the whole corpus.
 
-    The features of a clip are computed once for all of it. Clips that cannot be read are left out and listed.
+    The features of a clip, and of its altered copies, are computed once for all of it. Clips that cannot be read are
+    left out and listed.
 
     Parameters
     ----------
@@ -77,19 +80,27 @@ def train_model(
     model : str or classifier, default="lda"
         As in `emotion_pipeline`.
     features : str, default="default"
-        Preset of `AcousticFeatures`.
+        As in `emotion_pipeline`.
     search : {"grid", "halving"}, default=None
         Search the model's grid on inner folds of whole speakers, anew in every fold of the evaluation.
+    augment : sequence of str, default=()
+        As in `ClipAugmenter`: one altered copy of each training clip for each entry. Nothing altered is tested on, nor
+        is a setting chosen by it. Masks of frames are for networks.
+    checkpoint : path, default=None
+        Folder where a network keeps how far its training has come, in every fold: the same call goes on from there. It
+        has no effect for other models.
     protocol : str, default="auto"
         As in `evaluate`.
     random_state : int, default=0
-        Seed of the model.
+        Seed of the model and of the altered copies.
     n_jobs : int, default=None
-        Number of clips, and of folds, worked on at a time.
+        Number of clips, and of folds, worked on at a time; -1 means all cores, but one network at a time, which alone
+        may take all of them, or the GPU.
     memory : str or joblib.Memory, default=None
         Cache of features.
     verbose : int, default=0
-        Progress bar of the extraction on stderr if positive.
+        Progress bar of the extraction, and of the epochs of networks that are fitted one at a time, on stderr if
+        positive.
     progress : callable, default=no progress
         Wraps the finished folds as they come, given their number.
 
@@ -101,7 +112,12 @@ def train_model(
     Raises
     ------
     ValueError
-        If no clip can be read, one emotion only is left, or the corpus does not allow the protocol.
+        If no clip can be read, one emotion only is left, the corpus does not allow the protocol, or the model has no
+        grid to search or takes no such copies.
+
+    See Also
+    --------
+    sersk.experiments.prepare_experiments : The same for the parts of a corpus, such as the voices of one gender.
 
     Examples
     --------
@@ -113,36 +129,46 @@ def train_model(
     >>> trained.n_clips, trained.report.speaker_independent
     (12, True)
     """
-    pipeline = emotion_pipeline(model, features=features, random_state=random_state)
-    front = pipeline[0].set_params(n_jobs=n_jobs, memory=memory, verbose=verbose)
-    back: Any = pipeline[1:]
-    if search is not None:
-        if not isinstance(model, str):
-            raise ValueError("Only named models have a grid to search; wrap your own estimator in a GridSearchCV.")
-        back = SpeakerSearch(back, parameter_grid(model, features=features), strategy=search)
-    if len(np.unique(np.asarray(corpus.target))) < 2:
-        raise ValueError(f"All clips are {str(corpus.target[0])!r}; a classifier needs two emotions or more.")
-    make_protocol(corpus, protocol)  # refuses what does not fit the corpus now, not after the extraction
-    X, unreadable = front.extract(corpus.data)
-    failures = [(str(corpus.data[index]), error) for index, error in unreadable]
-    kept = np.ones(len(X), dtype=bool)
-    kept[[index for index, _ in unreadable]] = False
-    if not kept.any():
-        raise ValueError(f"None of the {len(X)} clips could be read; the first: {failures[0][1]}")
-    y = np.asarray(corpus.target)[kept]
-    if len(np.unique(y)) < 2:
-        raise ValueError(f"All readable clips are {str(y[0])!r}; a classifier needs two emotions or more.")
-    groups = None if corpus.groups is None else np.asarray(corpus.groups)[kept]
-    files = [clip for clip, is_kept in zip(corpus.data, kept, strict=True) if is_kept]
-    matrix = Bunch(data=X[kept], target=y, groups=groups, files=files)
-    report = evaluate(back, matrix, protocol=protocol, n_jobs=n_jobs, progress=progress)
-    fitted = fit_with_speakers(back, matrix.data, y, groups)
-    best = fitted.best_estimator_ if search is not None else fitted
+    experiments = prepare_experiments(
+        corpus,
+        model,
+        features=features,
+        search=search,
+        augment=augment,
+        checkpoint=checkpoint,
+        protocol=protocol,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        memory=memory,
+        verbose=verbose,
+    )
+    return train_experiment(experiments[MIXED], progress)
+
+
+def train_experiment(experiment: Experiment, progress: Progress = lambda folds, total: folds) -> TrainedModel:
+    """
+    Evaluate what has been prepared, then fit it on all its clips.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        One of those that `prepare_experiments` gives.
+    progress : callable, default=no progress
+        Wraps the finished folds as they come, given their number.
+
+    Returns
+    -------
+    TrainedModel
+        Pipeline, report, and what was left out.
+    """
+    report = experiment.evaluate(progress)
+    pipeline, best_params = experiment.fit()
+    groups = experiment.corpus.groups
     return TrainedModel(
-        pipeline=Pipeline([("features", front.set_params(n_jobs=None, memory=None, verbose=0)), *best.steps]),
+        pipeline=pipeline,
         report=report,
-        failures=failures,
-        best_params=dict(fitted.best_params_) if search is not None else {},
-        n_clips=len(y),
+        failures=experiment.failures,
+        best_params=best_params,
+        n_clips=len(experiment.corpus.target),
         n_speakers=0 if groups is None else len(np.unique(groups)),
     )

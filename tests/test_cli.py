@@ -20,21 +20,26 @@ import pytest
 from forgery import cheap_features, lda, waveforms
 from rich.cells import cell_len
 from scipy.io import wavfile
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from typer.testing import CliRunner, Result
 
-from sersk import cli, persistence, training
+from sersk import cli, emotion_pipeline, experiments, options, persistence, terminal
 from sersk.audio import AudioError
+from sersk.augmentation import WAVEFORM_METHODS
 from sersk.corpora import make_emotional_speech
 from sersk.corpora.loading import LAYOUT_NAMES
 from sersk.evaluation import EvaluationReport
 from sersk.evaluation.protocols import PROTOCOLS
 from sersk.features import AcousticFeatures
-from sersk.models.classical import MODEL_NAMES
+from sersk.models import MODEL_NAMES
+from sersk.models.augmented import MASKS
 from sersk.models.search import STRATEGIES
 from sersk.persistence import load_model, read_card, save_model
 from sersk.recipes import PRESETS
+from sersk.sources import find_clips
 
 EMOTIONS = ["angry", "happy", "sad"]
 EIGHT = ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
@@ -97,23 +102,27 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_names_that_options_take_are_the_library_s():
-    assert cli.LAYOUTS == LAYOUT_NAMES
-    assert cli.MODELS == MODEL_NAMES
-    assert set(cli.PRESETS) == set(PRESETS)
-    assert cli.PROTOCOLS == PROTOCOLS
-    assert set(cli.SEARCHES) == set(STRATEGIES)
+    assert options.LAYOUTS == LAYOUT_NAMES
+    assert options.MODELS == MODEL_NAMES
+    assert set(options.PRESETS) == set(PRESETS)
+    assert options.PROTOCOLS == PROTOCOLS
+    assert set(options.SEARCHES) == set(STRATEGIES)
+    assert (*WAVEFORM_METHODS, *MASKS) == options.AUGMENTATIONS
 
 
 @pytest.mark.parametrize(
     ("command", "option", "names"),
     [
-        ("fit", "--layout", cli.LAYOUTS),
-        ("fit", "--model", cli.MODELS),
-        ("fit", "--search", cli.SEARCHES),
-        ("fit", "--features", cli.PRESETS),
-        ("fit", "--protocol", cli.PROTOCOLS),
-        ("features", "--layout", cli.LAYOUTS),
-        ("features", "--features", cli.PRESETS),
+        ("fit", "--layout", options.LAYOUTS),
+        ("fit", "--model", options.MODELS),
+        ("fit", "--search", options.SEARCHES),
+        ("fit", "--features", options.PRESETS),
+        ("fit", "--protocol", options.PROTOCOLS),
+        ("fit", "--by", options.BY),
+        ("evaluate", "--model", options.MODELS),
+        ("evaluate", "--by", options.BY),
+        ("features", "--layout", options.LAYOUTS),
+        ("features", "--features", options.PRESETS),
     ],
 )
 def test_an_unknown_name_is_refused_at_once_and_the_known_ones_are_told(command, option, names):
@@ -125,7 +134,7 @@ def test_an_unknown_name_is_refused_at_once_and_the_known_ones_are_told(command,
     assert f": {', '.join(names)}." in told
 
 
-@pytest.mark.parametrize("arguments", [[], ["fit"], ["predict"], ["features"]])
+@pytest.mark.parametrize("arguments", [[], ["fit"], ["evaluate"], ["predict"], ["features"]])
 def test_help_fits_a_terminal_of_80_columns(arguments):
     result = sersk(*arguments, "--help")
     assert result.exit_code == 0
@@ -160,14 +169,14 @@ def test_what_the_library_raises_is_one_line_without_traceback(raised, line, cor
     def fail(*_args, **_options):
         raise raised
 
-    monkeypatch.setattr(training, "train_model", fail)
+    monkeypatch.setattr(experiments, "prepare_experiments", fail)
     result = fit(corpus)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[1:] == [line]
 
 
 def test_a_fault_of_ours_shows_its_traceback(corpus, monkeypatch):
-    monkeypatch.setattr(training, "train_model", lambda *_args, **_options: {}["fault"])
+    monkeypatch.setattr(experiments, "prepare_experiments", lambda *_args, **_options: {}["fault"])
     with pytest.raises(KeyError, match="fault"):
         fit(corpus)
 
@@ -181,7 +190,7 @@ def test_an_interrupted_command_ends_with_130_and_one_word(fails_again, corpus, 
             if fails_again:  # as joblib does when its workers are about to start
                 raise RuntimeError("cannot join thread before it is started")
 
-    monkeypatch.setattr(training, "train_model", interrupt)
+    monkeypatch.setattr(experiments, "prepare_experiments", interrupt)
     result = fit(corpus)
     assert result.exit_code == 130
     assert result.stderr.endswith("\ninterrupted\n")
@@ -348,6 +357,280 @@ def test_a_corpus_that_is_none_is_named(arguments):
     assert arguments[0] in errors(result)[0]
 
 
+# --- fit --by gender, and evaluate
+
+
+@pytest.fixture(scope="module")
+def couples(tmp_path_factory) -> Path:
+    """Two women and two men."""
+    folder = tmp_path_factory.mktemp("couples")
+    make_emotional_speech(folder, emotions=EMOTIONS, n_speakers=4, n_repetitions=2, duration=0.5)
+    return folder
+
+
+def tables(stdout: str) -> dict[str, str]:
+    """Part the output into the reports and what follows the last of them."""
+    first, *parts = re.split(r"^--- (\w+)\n\n", stdout, flags=re.MULTILINE)
+    assert first == ""
+    reports = dict(zip(parts[::2], parts[1::2], strict=True))
+    last = list(reports)[-1]
+    reports[last], reports["comparison"] = reports[last].split("\n\nThe same clips")
+    return reports
+
+
+def test_by_gender_there_are_three_models_and_a_fair_comparison(couples, tmp_path):
+    result = fit(couples, "--by", "gender", "--out", "a.sersk")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a-female.sersk", "a-male.sersk", "a.sersk"]
+    assert result.stderr.count("24/24") == 1, "the features are computed once"
+    assert "The folds differ" not in result.stdout
+    shown = tables(result.stdout)
+    assert list(shown) == ["mixed", "female", "male", "comparison"]
+    rows = [line.split() for line in shown["comparison"].splitlines()[2:]]
+    figures = {}
+    for part, name in [("mixed", "a.sersk"), ("female", "a-female.sersk"), ("male", "a-male.sersk")]:
+        card = read_card(name)
+        figures[part] = [f"{card['metrics'][figure]:.3f}" for figure in ("uar", "wa")]
+        assert f"UAR {figures[part][0]} (unweighted average recall)   WA {figures[part][1]} " in shown[part]
+        assert (card["n_clips"], card.get("gender")) == ((24, None) if part == "mixed" else (12, part))
+        assert card["n_speakers"] == (4 if part == "mixed" else 2)
+        assert f"saved {name} (" in result.stderr
+        assert load_model(name).predict([str(couples / "M1" / "M1_sad_01.wav")])[0] in EMOTIONS
+    assert rows[0] == ["all", "24", *figures["mixed"], "loso"]
+    assert [row[:2] for row in rows[1:]] == [["female", "12"], ["male", "12"]]
+    assert [[row[3], *row[5:]] for row in rows[1:]] == [[*figures["female"], "loso"], [*figures["male"], "loso"]]
+    # What the mixed model gets right of each gender adds up to what it gets right of all.
+    assert np.mean([float(row[4]) for row in rows[1:]]) == pytest.approx(float(rows[0][3]), abs=2e-3)
+
+
+def test_evaluate_tells_what_fit_tells_and_writes_nothing(couples, tmp_path):
+    for more in [["--by", "gender"], ["--model", "logistic", "--protocol", "speaker-folds"]]:
+        told = fit(couples, *more, "--out", tmp_path / "a.sersk").stdout
+        for file in tmp_path.iterdir():
+            file.unlink()
+        result = sersk("evaluate", couples, *more, "--features", "means-180", "--jobs", 1)
+        assert (result.exit_code, result.stdout) == (0, told)
+        assert "training on all clips" not in result.stderr
+        assert not list(tmp_path.iterdir())
+
+
+def test_evaluate_searches_and_leaves_out_what_cannot_be_read(tmp_path):
+    make_emotional_speech("corpus", emotions=EMOTIONS, n_speakers=2, n_repetitions=3, duration=0.5)
+    Path("corpus/F1/F1_sad_01.wav").write_bytes(b"")
+    few = "--features", "means-180", "--jobs", 1, "--cache", "cache", "--seed", 1
+    result = sersk("evaluate", "corpus", *few, "--search", "grid", "--model", "logistic", "--layout", "manifest")
+    assert result.exit_code == 1
+    assert errors(result) == [f"error: {Path('corpus/F1/F1_sad_01.wav')}: is empty (0 bytes)"]
+    assert result.stderr.endswith("1 of 18 clips could not be read\n")
+    assert "Best setting" not in result.stdout, "each fold has its own"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "corpus"]
+
+
+def test_a_gender_with_one_speaker_is_told_to_be_no_fair_match(tmp_path):
+    make_emotional_speech("corpus", emotions=EMOTIONS, n_speakers=3, n_repetitions=2, duration=0.5)
+    result = sersk("evaluate", "corpus", "--by", "gender", "--features", "means-180", "--jobs", 1)
+    assert result.exit_code == 0
+    told = result.stdout.splitlines()
+    assert told[-2].startswith("The folds differ, and so do the numbers of speakers learned from")
+    rows = [line.split() for line in told[-6:-3]]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("all", "18", "loso"),
+        ("female", "12", "loso"),
+        ("male", "6", "SPEAKER-DEPENDENT"),
+    ]
+
+
+@pytest.mark.filterwarnings("default")
+def test_clips_of_unknown_gender_are_told_and_without_any_the_cure(couples, tmp_path):
+    table = pd.read_csv(couples / "manifest.csv").assign(file=lambda table: [couples / file for file in table["file"]])
+    table.assign(gender=table["gender"].where(table.index > 0)).to_csv("some.csv", index=False)
+    result = sersk("evaluate", "some.csv", "--by", "gender", "--features", "means-180", "--jobs", 1)
+    assert result.exit_code == 0
+    assert [line for line in result.stderr.splitlines() if line.startswith("warning: ")] == [
+        f"warning: clips whose gender is unknown, in no part: 1 of 24: {table['file'][0]}"
+    ]
+    table.drop(columns="gender").to_csv("none.csv", index=False)
+    for command in ("evaluate", "fit"):
+        result = sersk(command, "none.csv", "--by", "gender")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert errors(result) == [
+            "error: by='gender': no clip of this corpus has a known gender. Give a manifest (CSV or TSV) with the "
+            "columns file, emotion and gender."
+        ]
+
+
+def test_a_place_for_the_model_of_a_part_is_checked_before_the_extraction(couples, monkeypatch):
+    monkeypatch.setattr(AcousticFeatures, "extract", None)
+    Path("model-male.sersk").mkdir()
+    assert errors(fit(couples, "--by", "gender")) == [
+        "error: --out model-male.sersk: this is a folder. Give the name of a file."
+    ]
+
+
+# --- fit --augment
+
+
+def test_fit_trains_on_altered_copies(corpus):
+    plain = fit(corpus).stdout
+    result = fit(corpus, "--augment", "noise,gain,")
+    assert result.exit_code == 0
+    assert "54/54" in result.stderr, "18 clips and two copies of each"
+    assert result.stdout != plain
+    assert read_card("model.sersk")["n_clips"] == 18
+    same = sersk("evaluate", corpus, "--augment", "noise,gain", "--features", "means-180", "--jobs", 1)
+    assert same.stdout == result.stdout
+
+
+def test_an_augmentation_that_is_none_or_does_not_fit_is_refused(corpus):
+    result = fit("no such corpus", "--augment", "noise,nose")
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = " ".join(result.stderr.split())
+    assert f"there is no 'nose'; give some of {', '.join(options.AUGMENTATIONS)}, with commas." in told
+    assert errors(fit(corpus, "--augment", "time_mask")) == [
+        "error: time_mask: this model learns from vectors, and masks hide frames of sequences."
+    ]
+
+
+# --- networks
+
+
+class Network(ClassifierMixin, BaseEstimator):
+    """Stands in for a network: keeps a file for each of its fits, and is interrupted in the fit that it is told."""
+
+    interrupted_in: int | None = None
+    found: list[int]
+
+    def __init__(self, checkpoint=None, verbose=0):
+        self.checkpoint = checkpoint
+        self.verbose = verbose
+
+    def fit(self, X, y):
+        if self.checkpoint is not None:
+            folder = Path(self.checkpoint)
+            folder.mkdir(exist_ok=True)
+            n_done = len(list(folder.iterdir()))
+            self.found.append(n_done)
+            (folder / str(n_done)).touch()
+            if n_done == type(self).interrupted_in:
+                raise KeyboardInterrupt
+        assert self.verbose == 1
+        self.history_, self.best_epoch_ = {"loss": [2.0, 1.0], "val_loss": [2.0, 1.5]}, 1
+        self.histories_ = [self.history_] * (2 if len(X) > 18 else 1)
+        self.estimator_ = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5).fit(X, y)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X):
+        return self.estimator_.predict(X)
+
+
+@pytest.fixture
+def network(monkeypatch):
+    """Let --model lstm be the stand-in."""
+    pipeline = emotion_pipeline(Network(), features=cheap_features())
+    monkeypatch.setattr(experiments, "emotion_pipeline", lambda *_args, **_options: clone(pipeline))
+    monkeypatch.setattr(Network, "found", [], raising=False)
+    return Network
+
+
+CHECKPOINT = Path(".model.sersk.checkpoint")
+with_network = pytest.mark.filterwarnings("ignore:.*can only be loaded by:UserWarning")
+
+
+@with_network
+def test_curves_are_drawn_of_what_is_trained_on_all_clips(network, couples, tmp_path):
+    result = sersk("fit", couples, "--model", "lstm", "--curves", "curves.png", "--by", "gender")
+    assert result.exit_code == 0
+    models, pictures = [["model-female", "model-male", "model"], ["curves-female", "curves-male", "curves"]]
+    names = [f"{name}.sersk" for name in models] + [f"{name}.png" for name in pictures]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names), "no checkpoint is left"
+    assert all(Path(f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in pictures)
+    assert network.found == list(range(5 + 3 + 3))  # folds and all clips, one after the other
+    assert "evaluation: fold 4 of 4\ntraining on all clips\nsaved model.sersk" in result.stderr
+    assert "━" not in result.stderr.split("mixed: 24 clips")[1], "the network has a bar of its own"
+    sersk("fit", couples, "--model", "lstm", "--curves", "c.SVG", "--by", "gender")
+    told = "; the first of 2 networks"
+    titles = {name: re.findall("<!-- (lstm.*) -->", Path(name).read_text()) for name in ("c.SVG", "c-male.SVG")}
+    assert titles == {"c.SVG": [f"lstm, trained on 24 clips{told}"], "c-male.SVG": ["lstm, trained on 12 clips"]}
+
+
+@with_network
+def test_an_interrupted_training_goes_on_where_it_was(network, corpus, monkeypatch):
+    monkeypatch.setattr(network, "interrupted_in", 2)
+    result = sersk("fit", corpus, "--model", "lstm")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("\ninterrupted; the same command with --resume goes on from there\n")
+    assert len(list(CHECKPOINT.iterdir())) == 3
+    assert not Path("model.sersk").exists()
+    assert sersk("fit", corpus, "--model", "lstm", "--protocol", "ravdess-6").exit_code == 2
+    assert len(list(CHECKPOINT.iterdir())) == 3, "a command that is refused does no harm"
+    result = sersk("fit", corpus, "--model", "lstm", "--resume")
+    assert result.exit_code == 0
+    assert network.found == [0, 1, 2, 3, 4, 5, 6]
+    assert "nothing to go on from" not in result.stderr
+    assert Path("model.sersk").exists()
+    assert not CHECKPOINT.exists()
+
+
+@with_network
+def test_without_resume_a_training_begins_anew(network, corpus):
+    CHECKPOINT.mkdir()
+    (CHECKPOINT / "old").touch()
+    assert sersk("fit", corpus, "--model", "lstm").exit_code == 0
+    assert network.found == [0, 1, 2, 3]
+    result = sersk("fit", corpus, "--model", "lstm", "--resume")
+    assert result.exit_code == 0
+    assert f"--resume: nothing to go on from, since {CHECKPOINT} is not there; starting from" in result.stderr
+
+
+@with_network
+def test_an_interruption_before_the_training_leaves_nothing_to_resume(network, corpus, monkeypatch):
+    def interrupt(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AcousticFeatures, "extract", interrupt)
+    result = sersk("fit", corpus, "--model", "lstm")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "interrupted")
+
+
+@with_network
+def test_evaluate_keeps_no_checkpoint(network, corpus, tmp_path):
+    result = sersk("evaluate", corpus, "--model", "lstm")
+    assert result.exit_code == 0
+    assert "evaluation: fold 3 of 3" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--curves", "c.png"], "--curves: lda is not trained in epochs; that is for lstm, cnn-lstm, cnn, "),
+        (["--resume"], "--resume: lda is not trained in epochs; that is for lstm, cnn-lstm, cnn, "),
+        (["--model", "lstm", "--curves", "c.jpg"], "--curves c.jpg: expected a name that ends in .png, .pdf, .svg."),
+        (["--model", "lstm", "--curves", "none/c.png"], "--curves none/c.png: cannot write to the folder none ("),
+        (["--model", "cnn", "--features", "mfcc-40"], "--features mfcc-40: the network cnn has features of its own. "),
+    ],
+)
+def test_what_does_not_fit_a_model_is_refused_at_once(arguments, message):
+    result = sersk("fit", "no such corpus", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: {message}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_evaluate_refuses_the_features_of_others_for_a_network():
+    assert errors(sersk("evaluate", "none", "--model", "cnn", "--features", "mfcc-40")) == [
+        "error: --features mfcc-40: the network cnn has features of its own. Leave the option out."
+    ]
+
+
+def test_curves_need_matplotlib(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert errors(sersk("fit", "none", "--model", "lstm", "--curves", "c.png")) == [
+        "error: --curves needs matplotlib: pip install 'sersk[plot]'"
+    ]
+
+
 # --- the confusion matrix
 
 
@@ -373,7 +656,7 @@ def report(labels: list[str], n_clips: int = 1440) -> EvaluationReport:
 def test_the_confusion_matrix_fits_the_terminal(labels, columns, head, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", str(columns))
     made = report(labels)
-    cli.show_report(made)
+    terminal.show_report(made)
     first, *rows = capsys.readouterr().out.splitlines()[4:]
     assert first.split() == head.split()
     assert len({cell_len(line) for line in [first, *rows]}) == 1
@@ -384,11 +667,11 @@ def test_the_confusion_matrix_fits_the_terminal(labels, columns, head, monkeypat
 
 
 def test_colours_are_for_terminals_only(monkeypatch, capsys):
-    cli.show_report(report(["a", "b"]))
+    terminal.show_report(report(["a", "b"]))
     assert "\x1b" not in capsys.readouterr().out
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "1")
-    cli.show_report(report(["a", "b"]))
+    terminal.show_report(report(["a", "b"]))
     assert set(re.findall(r"\x1b\[\d*m", capsys.readouterr().out)) == {"\x1b[1m", "\x1b[0m"}  # bold is no colour
 
 
@@ -507,7 +790,7 @@ class Keyboard(io.StringIO):
 def test_a_stdin_without_audio_is_refused(stdin, monkeypatch):
     monkeypatch.setattr(sys, "stdin", stdin)
     with pytest.raises(ValueError, match=r"- reads audio from stdin, and there is none\. Pipe a file into it\."):
-        cli._find_clips(["-"])
+        find_clips(["-"])
 
 
 def test_results_come_in_pieces_under_one_header(folder, model, monkeypatch):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from sersk.corpora import EMOTIONS, LAYOUTS, canonical_emotion, load_corpus
+from sersk.corpora import EMOTIONS, LAYOUTS, canonical_emotion, load_corpus, split_corpus
 from sersk.corpora.emotions import CODES
 from sersk.corpora.files import find_audio, same_bytes, some
 
@@ -450,6 +450,75 @@ def test_explicit_layout_that_fits_nothing(tmp_path, write, layout):
         load_corpus(tmp_path / "e", layout=layout)
 
 
+# --- parts
+
+
+def test_the_parts_of_a_corpus_are_whole_corpora(tmp_path, write):
+    write(*(f"r/{name}" for name in RAVDESS), *(f"e/{name}" for name in EMODB))
+    corpus = load_corpus([tmp_path / "r", tmp_path / "e"])
+    parts = split_corpus(corpus)
+    assert list(parts) == ["female", "male"]
+    assert parts["female"].groups.tolist() == ["ravdess:02", "emodb:08", "emodb:16"]
+    assert parts["male"].groups.tolist() == ["ravdess:01", "emodb:03"]
+    for gender, part in parts.items():
+        alone = load_corpus([tmp_path / "r", tmp_path / "e"])
+        kept = (alone.frame["gender"] == gender).to_numpy()
+        assert part.data.tolist() == alone.data[kept].tolist() == part.frame["file"].tolist()
+        assert part.target.tolist() == alone.target[kept].tolist() == part.frame["emotion"].tolist()
+        assert part.target.dtype == alone.target.dtype
+        pd.testing.assert_frame_equal(part.frame, alone.frame[kept].reset_index(drop=True))
+        assert part.DESCR.startswith(f"Only the clips whose gender is {gender}.\nRAVDESS")
+    assert "EmoDB, the Berlin Database of Emotional Speech\n2 clips, 2 speakers" in parts["female"].DESCR
+    assert len(corpus.data) == 5, "the whole is left as it was"
+
+
+def test_clips_without_a_gender_are_in_no_part_and_told(manifest, write):
+    write("m/clips/c.wav", "m/clips/d.wav")
+    corpus = load_corpus(
+        manifest(
+            "file,emotion,speaker,gender\nclips/a.wav,sad,,f\nclips/b.wav,sad,1,\nclips/c.wav,happy,1,m\n"
+            "clips/d.wav,happy,,female\n"
+        )
+    )
+    with pytest.warns(UserWarning, match=r"clips whose gender is unknown, in no part: 1 of 4: .*b\.wav$") as caught:
+        parts = split_corpus(corpus)
+    assert caught[0].filename == __file__
+    assert {name: part.target.tolist() for name, part in parts.items()} == {
+        "female": ["sad", "happy"],
+        "male": ["happy"],
+    }
+    # As in a corpus that is loaded: speakers are None where not one is known.
+    assert parts["female"].groups is None
+    assert parts["male"].groups.tolist() == ["list:1"]
+
+
+def test_a_corpus_is_parted_by_any_column_and_whatever_its_clips_are(manifest):
+    corpus = load_corpus(manifest("file,emotion,age\nclips/a.wav,sad,30\nclips/b.wav,sad,9\n"))
+    corpus.data = [np.zeros(3), np.ones(2)]
+    parts = split_corpus(corpus, by="age")
+    assert {name: [one.tolist() for one in part.data] for name, part in parts.items()} == {
+        "30": [[0] * 3],
+        "9": [[1] * 2],
+    }
+    assert parts["9"].groups is None
+
+
+@pytest.mark.parametrize(
+    ("by", "message"),
+    [
+        (
+            "gender",
+            r"no clip of this corpus has a known gender\. Give a manifest .* columns file, emotion and gender\.",
+        ),
+        ("sex", r"by='sex': no such column among 'file', 'emotion', 'speaker', 'gender', 'corpus'\. Give a manifest"),
+    ],
+)
+def test_a_corpus_that_does_not_tell_cannot_be_parted(by, message, manifest):
+    corpus = load_corpus(manifest("file,emotion\nclips/a.wav,sad\nclips/b.wav,happy\n"))
+    with pytest.raises(ValueError, match=message):
+        split_corpus(corpus, by=by)
+
+
 # --- real corpora
 
 
@@ -489,3 +558,13 @@ def test_real_corpora_beneath_one_root(real_corpora):
     assert Counter(corpus.frame["corpus"]) == {"ravdess": 1440, "tess": 1403, "emodb": 339}
     assert len(set(corpus.groups)) == 36
     assert isinstance(corpus.frame, pd.DataFrame)
+
+
+@pytest.mark.corpus
+@pytest.mark.filterwarnings("ignore:groups of files with the same bytes")
+def test_real_ravdess_parts_evenly(real_corpora):
+    parts = split_corpus(load_corpus(real_corpora / "ravdess"))
+    assert {gender: (len(part.data), len(set(part.groups))) for gender, part in parts.items()} == {
+        "female": (720, 12),
+        "male": (720, 12),
+    }

@@ -22,12 +22,14 @@ LAYERS = [
     {"recipes"},
     {"extraction"},
     {"clip_transformer"},
-    {"features", "normalization", "augmentation", "corpora"},
+    {"features", "sequences", "normalization", "augmentation", "corpora"},
     {"models"},
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
-    {"prediction", "training"},
-    {"serve", "terminal"},
+    {"prediction", "experiments"},
+    {"training"},
+    {"serve", "terminal", "options"},
+    {"edge", "sources", "outputs"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,13 +40,13 @@ HOMES = {
     "soundfile": {"sersk.audio"},
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
-    "typer": {"sersk.cli"},
+    "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
     "matplotlib": {"sersk.evaluation.plots"},
-    "keras": {"sersk.models.keras_classifier", "sersk.models.networks"},
-    "scikeras": {"sersk.models.keras_classifier"},
+    "keras": {"sersk.models.keras_backend"},
+    "scikeras": {"sersk.models.keras_backend"},
 }
 
-HEAVY = ["keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn", "xgboost"]
+HEAVY = ["jax", "keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn", "xgboost"]
 
 
 def module_name(path: Path) -> str:
@@ -112,3 +114,9 @@ def test_light_entry_points_import_nothing_heavy(statement):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not set(HEAVY) & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_models_without_networks_do_not_import_keras():
+    code = "import sys, sersk.models, sersk.persistence; print({'keras', 'scikeras', 'jax'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"

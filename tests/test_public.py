@@ -6,14 +6,19 @@ import ast
 import doctest
 import importlib
 import inspect
+import os
 import pkgutil
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from conftest import must_have_extras, needs_keras
 from numpydoc.validate import get_validation_checks, validate
 from packaging.requirements import Requirement
 from packaging.version import Version
@@ -28,10 +33,22 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 VALIDATION = PYPROJECT["tool"]["numpydoc_validation"]
 CHECKS = get_validation_checks(set(VALIDATION["checks"])) | {"PR02", "RT01", "GL08"}
 
+
+def import_if_installed(name: str) -> list[ModuleType]:
+    """Import a module, unless it needs an extra that is not there."""
+    try:
+        return [importlib.import_module(name)]
+    except ImportError as error:
+        if must_have_extras() or "pip install 'sersk[" not in str(error):
+            raise
+        return []
+
+
 MODULES = [
-    importlib.import_module(module.name)
-    for module in pkgutil.walk_packages(sersk.__path__, "sersk.")
-    if not module.name.endswith("__main__")  # importing it would run it
+    module
+    for found in pkgutil.walk_packages(sersk.__path__, "sersk.")
+    if not found.name.endswith("__main__")  # importing it would run it
+    for module in import_if_installed(found.name)
 ]
 # Every class and function that lies in a module under a name without underscore, the public ones among them.
 OBJECTS = {
@@ -78,7 +95,13 @@ def test_the_public_names_are_those_of_the_stub():
     assert set(sersk.__all__) <= set(dir(sersk))
 
 
-@pytest.mark.parametrize("name", sorted({*sersk.__all__} - {"__version__"}))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=needs_keras if name.startswith("Keras") else ())
+        for name in sorted({*sersk.__all__} - {"__version__"})
+    ],
+)
 def test_a_public_name_lies_in_sersk_and_has_a_runnable_example(name):
     thing = getattr(sersk, name)
     assert f"{thing.__module__}.{thing.__name__}" in OBJECTS
@@ -95,22 +118,34 @@ def test_docstrings_follow_numpydoc(name):
     assert not errors, f"{name}\n" + "\n".join(errors)
 
 
+# What scikeras stores besides; nothing of it is a parameter of ours, and each is refused by fit.
+OF_SCIKERAS = {"model", "build_fn", "loss", "warm_start", "validation_split", "validation_batch_size", "shuffle"}
+OF_SCIKERAS |= {"run_eagerly", "_user_params"}
+
+
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_estimators_store_their_parameters_and_declare_what_each_may_be(name):
     estimator = ESTIMATORS[name]
+    # "kwargs", of parameters that go with a network, is one that fits no network: it is stored, too.
     parameters = {key: f"any value of {key}" for key in inspect.signature(estimator).parameters}
     made = estimator(**parameters)
-    assert vars(made) == parameters, "__init__ stores what it is given, unchecked and unchanged, and nothing else"
+    stored = {key: value for key, value in vars(made).items() if "Keras" not in name or key not in OF_SCIKERAS}
+    assert stored == parameters, "__init__ stores what it is given, unchecked and unchanged, and nothing else"
     assert made.get_params(deep=False) == parameters
     assert clone(made).get_params(deep=False) == parameters
-    assert estimator._parameter_constraints.keys() == parameters.keys()
+    assert estimator._parameter_constraints.keys() == parameters.keys() - {"kwargs"}
 
 
 def test_the_lowest_versions_are_the_lower_bounds():
     project = PYPROJECT["project"]
     extras = [requirements for extra, requirements in project["optional-dependencies"].items() if extra != "lint"]
     wanted = [Requirement(text) for text in chain(project["dependencies"], *extras)]
-    bounds = {r.name: min(Version(part.version) for part in r.specifier) for r in wanted if r.name != "sersk"}
+    bounds = {
+        r.name: min(Version(part.version.removesuffix(".*")) for part in r.specifier)
+        for r in wanted
+        if r.name != "sersk"
+    }
+    bounds["jaxlib"] = bounds["jax"]  # whose other half it is: pip would take a newer one, which does not fit
     pins = [line.split("==") for line in (ROOT / "tests" / "constraints-lowest.txt").read_text().split()]
     assert {name: Version(pin) for name, pin in pins} == bounds
 
@@ -120,3 +155,54 @@ def test_the_version_is_told_alike_everywhere():
     assert sersk.__version__ == version("sersk") == told, "reinstall: the metadata is of another version"
     assert f"\nversion: {told}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## [{told}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+EXTRAS = """if True:
+    import importlib.util
+    import pytest
+
+    def test_that_needs_an_extra():
+        pytest.importorskip("no_such_library", reason="needs an extra: pip install 'sersk[keras]'")
+
+    def test_that_needs_a_library():
+        pytest.importorskip("no_such_library")
+
+    @pytest.mark.skipif(True, reason="needs an extra: pip install 'sersk[plot]'")
+    def test_that_is_marked():
+        pass
+
+    @pytest.mark.skipif(True, reason="Windows has no such names")
+    def test_of_another_system():
+        pass
+
+    @pytest.mark.xfail(reason="expected: could not import")
+    def test_that_fails_as_expected():
+        raise ImportError("could not import")
+
+    def test_that_passes():
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("set_to", "outcomes"),
+    [("1", {"failed": 2, "skipped": 1, "error": 2}), ("", {"skipped": 5})],
+    ids=["all-extras", "some"],
+)
+def test_a_skip_for_want_of_an_extra_fails_where_all_are_to_be_there(tmp_path, set_to, outcomes):
+    (tmp_path / "test_extras.py").write_text(EXTRAS)
+    (tmp_path / "test_module.py").write_text(
+        "import pytest; pytest.importorskip('no_such_library', reason='sersk[keras]')"
+    )
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-c", os.devnull, "--continue-on-collection-errors"]
+    paths = os.pathsep.join([str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"SERSK_ALL_EXTRAS": set_to, "PYTHONPATH": paths, "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(
+        [*command, "--rootdir", tmp_path, tmp_path], env=environment, capture_output=True, text=True, check=False
+    )
+    last = done.stdout.splitlines()[-1]
+    found = {kind: int(number) for number, kind in re.findall(r"(\d+) (failed|skipped|error)", last)}
+    assert found == outcomes, done.stdout
+    assert "1 passed" in last
+    assert "1 xfailed" in last
+    assert ("SERSK_ALL_EXTRAS is set" in done.stdout) == bool(set_to)

@@ -9,7 +9,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.utils import Bunch
 from speakers import EMOTIONS
 
-from sersk import train_model
+from sersk import KerasSequenceClassifier, train_model
 from sersk.corpora import make_emotional_speech
 from sersk.models import fit_with_speakers, parameter_grid
 
@@ -123,6 +123,28 @@ def test_waveforms_of_any_length(speechlike):
 def test_the_seed_decides(speech):
     first, same = (train(speech, "xgboost", random_state=3).pipeline.predict_proba(speech.data) for _ in range(2))
     assert_array_equal(first, same)
+
+
+def test_altered_copies_are_trained_on(speech):
+    trained, plain = train(speech, augment=("noise",)), train(speech)
+    assert (trained.n_clips, len(trained.report.predictions)) == (18, 18)
+    assert not np.allclose(trained.pipeline.predict_proba(speech.data), plain.pipeline.predict_proba(speech.data))
+
+
+def test_a_network_that_was_trained_is_found_again(speech, tmp_path, capsys):
+    network = KerasSequenceClassifier(
+        "lstm-dense", model__units=3, model__hidden=(3,), epochs=2, validation_fraction=0.4, random_state=0
+    )
+    first, again = (train(speech, network, checkpoint=tmp_path, verbose=1) for _ in range(2))
+    assert len(list(tmp_path.iterdir())) == 3 + 1, "one state a fold, and one of all clips"
+    told = capsys.readouterr().err
+    assert "val_loss" in told
+    assert len(first.pipeline[-1].history_["val_loss"]) == 2
+    assert first.pipeline[-1].history_ == again.pipeline[-1].history_
+    assert_array_equal(first.pipeline.predict_proba(speech.data), again.pipeline.predict_proba(speech.data))
+    assert_array_equal(first.report.predictions[[*EMOTIONS]], again.report.predictions[[*EMOTIONS]])
+    parameters = first.pipeline[-1].get_params()
+    assert (parameters["checkpoint"], parameters["verbose"]) == (None, 0)
 
 
 def test_progress_is_told(speech):

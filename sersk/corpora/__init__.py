@@ -3,6 +3,7 @@
 from .emotions import EMOTIONS, canonical_emotion
 from .layouts import LAYOUTS, Layout
 from .loading import load_corpus
+from .splitting import split_corpus
 from .synthetic import make_emotional_speech
 from .voice import Speaker, draw_speaker, synthesize_utterance
 
@@ -15,5 +16,6 @@ __all__ = [
     "draw_speaker",
     "load_corpus",
     "make_emotional_speech",
+    "split_corpus",
     "synthesize_utterance",
 ]

@@ -126,7 +126,7 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         frame=frame,
         unparsed=[str(file) for file in unparsed],
         duplicates=[tuple(map(str, group)) for group in duplicates],
-        DESCR=_describe(frame),
+        DESCR=describe(frame),
     )
 
 
@@ -240,8 +240,19 @@ def _warn(unparsed: list[Path], duplicates: list[tuple[Path, ...]], n_copies: in
         warnings.warn("; ".join(messages), UserWarning, stacklevel=3)
 
 
-def _describe(frame: pd.DataFrame) -> str:
-    """Say what the clips are: the Bunch's DESCR."""
+def describe(frame: pd.DataFrame) -> str:
+    """Say what the clips of a corpus are: its DESCR.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_clips, n_columns)
+        With the columns ``corpus``, ``emotion`` and ``speaker`` of `load_corpus`.
+
+    Returns
+    -------
+    str
+        For each corpus its name, counts, whom to cite and its licence.
+    """
     parts = []
     for corpus, rows in frame.groupby("corpus", sort=False):
         known = LAYOUTS.get(str(corpus))

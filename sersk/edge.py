@@ -1,0 +1,77 @@
+"""What the library raises and warns of -> a line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from .terminal import count, say
+
+
+@contextlib.contextmanager
+def edge(checkpoint: Path | None = None) -> Iterator[None]:
+    """
+    Turn what the library raises for the user's sake into one line, here at the edge and nowhere else.
+
+    Parameters
+    ----------
+    checkpoint : Path, default=None
+        Folder that an interrupted command can go on from, if it is there by then.
+
+    Yields
+    ------
+    None
+        For a ``with`` block around a command.
+
+    Raises
+    ------
+    typer.Exit
+        With code 130 after an interruption, 2 after an error of the user's.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
+        try:
+            yield
+        except BaseException as error:
+            if _was_interrupted(error):
+                kept = checkpoint is not None and checkpoint.is_dir()
+                say("interrupted; the same command with --resume goes on from there" if kept else "interrupted")
+                raise typer.Exit(130) from None
+            # BrokenPipeError: the reader of our output has gone, and Typer ends without a word.
+            if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError | ImportError):
+                raise
+            of_file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
+            say(f"error: {of_file or error}")
+            raise typer.Exit(2) from error
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an error: joblib may fail anew when it stops workers that only just start."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+def end_with_failures(n_bad: int, n_clips: int) -> None:
+    """
+    End a command that is done but for some clips.
+
+    Parameters
+    ----------
+    n_bad : int
+        Number of clips that could not be read; with 0, nothing happens.
+    n_clips : int
+        Number of all clips.
+
+    Raises
+    ------
+    typer.Exit
+        With code 1.
+    """
+    if n_bad:
+        say(f"{n_bad} of {count(n_clips, 'clip')} could not be read")
+        raise typer.Exit(1)

@@ -1,0 +1,362 @@
+"""Corpus and the name of a model -> features of all clips, and what learns from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.metrics import recall_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils.metaestimators import available_if
+
+from .audio import AudioError
+from .corpora import split_corpus
+from .evaluation import EvaluationReport, evaluate, make_protocol
+from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid
+from .models.augmented import MASKS
+from .sequences import FrameSequences
+
+# What the experiment with all clips is called beside those with a part of them.
+MIXED = "mixed"
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """
+    Hold what learns, and what from, the features being computed.
+
+    Parameters
+    ----------
+    front : transformer
+        Clips -> features.
+    learner : estimator
+        What is fitted, search and altered copies included.
+    corpus : Bunch
+        Of the clips that could be read: `data` (what `learner` takes), `target`, `groups`, `files` (the clips
+        themselves) and `positions` in the corpus.
+    failures : list of (str, AudioError)
+        Clips that could not be read and were left out.
+    protocol : str
+        As in `evaluate`.
+    n_jobs : int or None
+        Number of folds fitted at a time.
+
+    See Also
+    --------
+    prepare_experiments : Makes them.
+    """
+
+    front: Any
+    learner: Any
+    corpus: Bunch
+    failures: list[tuple[str, AudioError]]
+    protocol: str
+    n_jobs: int | None
+
+    def evaluate(self, progress: Progress = lambda folds, total: folds) -> EvaluationReport:
+        """
+        Cross-validate what learns.
+
+        Parameters
+        ----------
+        progress : callable, default=no progress
+            Wraps the finished folds as they come, given their number.
+
+        Returns
+        -------
+        EvaluationReport
+            All predictions.
+        """
+        return evaluate(self.learner, self.corpus, protocol=self.protocol, n_jobs=self.n_jobs, progress=progress)
+
+    def fit(self) -> tuple[Pipeline, dict[str, Any]]:
+        """
+        Fit on all clips.
+
+        Returns
+        -------
+        pipeline : Pipeline
+            Takes clips; without settings of work.
+        best_params : dict
+            What the search chose; empty without a search.
+        """
+        fitted = fit_with_speakers(clone(self.learner), self.corpus.data, self.corpus.target, self.corpus.groups)
+        best_params = {}
+        if isinstance(fitted, SpeakerSearch):  # it knows the classifier by the names of what is wrapped around it, too
+            found = fitted.best_params_.items()
+            best_params = {"classifier__" + name.partition("classifier__")[2]: value for name, value in found}
+            fitted = fitted.best_estimator_
+        while not isinstance(fitted, Pipeline):  # it was trained on altered copies
+            fitted = fitted.estimator_
+        if _is_network(fitted[-1]):
+            fitted[-1].set_params(checkpoint=None, verbose=0)
+        front = clone(self.front).set_params(n_jobs=None, memory=None, verbose=0)
+        return Pipeline([("features", front), *fitted.steps]), best_params
+
+
+def prepare_experiments(
+    corpus: Bunch,
+    model: Any = "lda",
+    *,
+    by: str | None = None,
+    features: str = "default",
+    search: str | None = None,
+    augment: Sequence[str] = (),
+    checkpoint: Any = None,
+    protocol: str = "auto",
+    random_state: int | None = 0,
+    n_jobs: int | None = None,
+    memory: Any = None,
+    verbose: int = 0,
+) -> dict[str, Experiment]:
+    """
+    Refuse what does not fit, and compute the features of every clip, once for all experiments.
+
+    Parameters
+    ----------
+    corpus : Bunch
+        What `load_corpus` gives.
+    model : str or classifier, default="lda"
+        As in `emotion_pipeline`.
+    by : str, default=None
+        Column of ``corpus.frame``: besides the experiment with all clips there is one for each of its values, with
+        these clips only.
+    features : str, default="default"
+        As in `emotion_pipeline`.
+    search : {"grid", "halving"}, default=None
+        Search the model's grid on inner folds of whole speakers.
+    augment : sequence of str, default=()
+        As in `ClipAugmenter`: one altered copy of each training clip for each entry. Nothing altered is tested on, nor
+        is a setting chosen by it.
+    checkpoint : path, default=None
+        Folder where a network keeps how far its training has come; of no effect for other models.
+    protocol : str, default="auto"
+        As in `evaluate`; each experiment has folds of its own.
+    random_state : int, default=0
+        Seed of the model and of the altered copies.
+    n_jobs : int, default=None
+        Number of clips, and of folds, worked on at a time; -1 means all cores, but one network at a time, which alone
+        may take all of them, or the GPU.
+    memory : str or joblib.Memory, default=None
+        Cache of features.
+    verbose : int, default=0
+        Progress bar of the extraction, and of the epochs of networks that are fitted one at a time, on stderr if
+        positive.
+
+    Returns
+    -------
+    dict of str to Experiment
+        ``"mixed"`` with all clips, then those of the values of `by` in the order of the alphabet.
+
+    Raises
+    ------
+    ValueError
+        If no clip can be read, one emotion only is left, the corpus or a part of it does not allow the protocol, the
+        corpus cannot be parted, or the model has no grid to search or takes no such copies.
+
+    Warns
+    -----
+    UserWarning
+        If clips are in no part, or altered copies of readable clips yield no features.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from sersk import make_emotional_speech
+    >>> from sersk.experiments import prepare_experiments
+    >>> with TemporaryDirectory() as folder:
+    ...     corpus = make_emotional_speech(folder, emotions=("happy", "sad"), n_speakers=4, n_repetitions=2)
+    ...     experiments = prepare_experiments(corpus, "lda", by="gender", features="means-180")
+    >>> {name: one.evaluate().description for name, one in experiments.items()}  # doctest: +NORMALIZE_WHITESPACE
+    {'mixed': 'leave one speaker out, 4 speakers',
+     'female': 'leave one speaker out, 2 speakers',
+     'male': 'leave one speaker out, 2 speakers'}
+    """
+    pipeline = emotion_pipeline(model, features=features, random_state=random_state)
+    n_fits = n_jobs
+    if _is_network(pipeline[-1]):
+        n_fits = max(n_jobs or 1, 1)  # -1 would take more memory than there may be, above all on a GPU
+        told = verbose if n_fits == 1 else 0  # several bars at a time would write into each other
+        pipeline[-1].set_params(checkpoint=None if checkpoint is None else str(checkpoint), verbose=told)
+    copier, learner, depth = _with_copies(pipeline, augment, random_state)
+    if search is not None:
+        if not isinstance(model, str):
+            raise ValueError("Only named models have a grid to search; wrap your own estimator in a GridSearchCV.")
+        grid = parameter_grid(model, features=features)
+        if not grid:
+            raise ValueError(f"{model} has no settings to search: it is taken as it was published.")
+        prefix = depth * "estimator__"
+        learner = SpeakerSearch(learner, {prefix + name: few for name, few in grid.items()}, strategy=search)
+    parts = _parts(corpus, by)
+    for name, part in parts.items():
+        _check(part, protocol, "clips", _which(name, by))  # what does not fit is told now, not after the extraction
+    front = clone(pipeline[0]).set_params(n_jobs=n_jobs, memory=memory, verbose=verbose)
+    rows, errors = _extract(front, copier, corpus)
+    experiments = {}
+    for name, part in parts.items():
+        kept = np.array([position not in errors for position in part.data])
+        failures = [(str(corpus.data[position]), errors[position]) for position in part.data[~kept]]
+        if not kept.any():
+            clips = f"the {len(kept)} clips{_which(name, by)}"
+            raise ValueError(f"None of {clips} could be read; the first: {failures[0][1]}")
+        readable = Bunch(
+            data=_safe_indexing(rows, part.data[kept]),
+            target=part.target[kept],
+            groups=None if part.groups is None else part.groups[kept],
+            files=[corpus.data[position] for position in part.data[kept]],
+            positions=part.data[kept],
+        )
+        _check(readable, protocol, "readable clips", _which(name, by))
+        experiments[name] = Experiment(
+            front=pipeline[0],
+            learner=learner,
+            corpus=readable,
+            failures=failures,
+            protocol=protocol,
+            n_jobs=n_fits,
+        )
+    return experiments
+
+
+def compare_reports(experiments: Mapping[str, Experiment], reports: Mapping[str, EvaluationReport]) -> pd.DataFrame:
+    """
+    Set the models of parts against the mixed one, on the same test clips.
+
+    Every clip is tested by models that had not heard its speaker, if the folds are such. What a model learned from
+    differs: the mixed one from clips of all parts.
+
+    Parameters
+    ----------
+    experiments : mapping of str to Experiment
+        What `prepare_experiments` gives.
+    reports : mapping of str to EvaluationReport
+        What came of each.
+
+    Returns
+    -------
+    DataFrame of shape (n_experiments, 6)
+        A row for all clips, ``"all"``, and one for those of each part: ``clips``; ``mixed_uar`` and ``mixed_wa`` of the
+        mixed model's predictions for them; ``own_uar`` and ``own_wa`` of the part's own model, NaN for all clips;
+        ``protocol`` of that model.
+    """
+    mixed = reports[MIXED].predictions
+    table = {}
+    for name, experiment in experiments.items():
+        tested = mixed[np.isin(experiments[MIXED].corpus.positions, experiment.corpus.positions)]
+        own = (np.nan, np.nan) if name == MIXED else _figures(reports[name].predictions)
+        table["all" if name == MIXED else name] = (len(tested), *_figures(tested), *own, reports[name].protocol)
+    columns = ["clips", "mixed_uar", "mixed_wa", "own_uar", "own_wa", "protocol"]
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
+
+
+def _figures(predictions: pd.DataFrame) -> tuple[float, float]:
+    """UAR and WA; an emotion that is predicted but not there counts as an error, without the warning."""
+    emotions, predicted = predictions["emotion"], predictions["predicted"]
+    uar = recall_score(emotions, predicted, labels=np.unique(emotions), average="macro")
+    return float(uar), float((emotions == predicted).mean())
+
+
+def _is_network(classifier: Any) -> bool:
+    """Tell what is trained in epochs, without importing Keras."""
+    return "checkpoint" in classifier.get_params(deep=False)
+
+
+def _with_copies(pipeline: Pipeline, augment: Sequence[str], random_state: int | None) -> tuple[Any, Any, int]:
+    """
+    Put what learns from altered copies around the steps after the features.
+
+    Returns what alters clips, or None; what learns; and how many estimators are around the steps.
+    """
+    masks, methods = [name for name in augment if name in MASKS], [name for name in augment if name not in MASKS]
+    if masks and not isinstance(pipeline[0], FrameSequences):
+        raise ValueError(f"{', '.join(masks)}: this model learns from vectors, and masks hide frames of sequences.")
+    learner, depth = pipeline[1:], 0
+    if masks:
+        learner, depth = ClipAugmenter(learner, masks, random_state=random_state), depth + 1
+    if not methods:
+        return None, learner, depth
+    return ClipAugmenter(pipeline, methods, random_state=random_state), _CopyTrainer(learner), depth + 1
+
+
+class _CopyTrainer(ClassifierMixin, BaseEstimator):
+    """
+    Do on features what `ClipAugmenter` does on clips: a row of X is a clip's own features, then those of its copies.
+
+    They need be computed once only, for all folds, searches and parts of a corpus.
+    """
+
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None) -> Self:
+        n_clips, n_copies = X.shape[:2]
+        rows = np.concatenate([X[:, copy] for copy in range(n_copies)])
+        usable = ~np.isnan(rows).reshape(len(rows), -1).all(axis=1)
+        # Where speakers are unknown, a clip and its copies stay together by the clip's number, as in ClipAugmenter.
+        together = np.tile(np.arange(n_clips) if groups is None else groups, n_copies)
+        self.estimator_ = clone(self.estimator)
+        fit_with_speakers(self.estimator_, rows[usable], np.tile(y, n_copies)[usable], together[usable])
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        predicted: npt.NDArray[Any] = self.estimator_.predict(X[:, 0])
+        return predicted
+
+    @available_if(lambda self: hasattr(getattr(self, "estimator_", self.estimator), "predict_proba"))
+    def predict_proba(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        probabilities: npt.NDArray[np.float64] = self.estimator_.predict_proba(X[:, 0])
+        return probabilities
+
+
+def _which(name: str, by: str | None) -> str:
+    return "" if name == MIXED else f" of {by} {name!r}"
+
+
+def _parts(corpus: Bunch, by: str | None) -> dict[str, Bunch]:
+    """Give the whole corpus and its parts, the positions of the clips in place of these."""
+    places = np.arange(len(corpus.data))
+    groups = None if corpus.groups is None else np.asarray(corpus.groups)
+    whole = Bunch(data=places, target=np.asarray(corpus.target), groups=groups)
+    if by is None:
+        return {MIXED: whole}
+    parts = split_corpus(Bunch(**whole, frame=corpus.frame), by)
+    if len(parts) == 1 and len(next(iter(parts.values())).data) == len(places):
+        raise ValueError(f"The {by} of all clips is {next(iter(parts))!r}; a model of these is the mixed one already.")
+    if MIXED in parts:
+        raise ValueError(f"{MIXED!r} is what the model of all clips is called: give that {by} another name.")
+    return {MIXED: whole, **parts}
+
+
+def _check(part: Bunch, protocol: str, clips: str, which: str) -> None:
+    emotions = np.unique(part.target)
+    if len(emotions) < 2:
+        raise ValueError(f"All {clips}{which} are {str(emotions[0])!r}; a classifier needs two emotions or more.")
+    try:
+        make_protocol(part, protocol)
+    except ValueError as error:
+        raise ValueError(f"{clips}{which}: {error}" if which else str(error)) from error
+
+
+def _extract(front: Any, copier: ClipAugmenter | None, corpus: Bunch) -> tuple[Any, dict[int, AudioError]]:
+    """Compute the features of all clips, and of their copies along the second axis; tell which clips failed."""
+    if copier is None:
+        rows, failures = front.extract(corpus.data)
+        return rows, dict(failures)
+    clips, _, _ = copier.with_copies(corpus.data, corpus.target)
+    rows, failures = front.extract(clips)
+    n_clips = len(corpus.data)
+    errors = {index: error for index, error in failures if index < n_clips}
+    if lost := sum(index % n_clips not in errors for index, _ in failures):
+        warnings.warn(f"altered copies without features, left out: {lost} of {len(clips) - n_clips}", stacklevel=3)
+    return rows.reshape(len(clips) // n_clips, n_clips, *rows.shape[1:]).swapaxes(0, 1), errors

@@ -1,0 +1,82 @@
+"""Words on the command line -> checked values: the options that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+# What the library takes, told here once more since asking it would import it for `--help`; a test holds them equal.
+LAYOUTS = ("auto", "ravdess", "cremad", "tess", "savee", "emodb", "folders", "manifest")
+NETWORKS = (
+    "lstm", "cnn-lstm", "cnn", "lstm-256", "lstm-128", "lstm-512", "cnn-lstm-mfcc", "cnn-mel", "cnn-mfcc", "cnn-1d",
+    "dual-cnn",
+)  # fmt: skip
+MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble", *NETWORKS)
+PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
+PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "random")
+SEARCHES = ("grid", "halving")
+AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
+# Columns of a corpus that models can be trained by.
+BY = ("gender",)
+
+
+def one_of(names: tuple[str, ...], text: str) -> Any:
+    """
+    Make an option that takes one of some names, and lists them in its help and in its refusal.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What it takes.
+    text : str
+        Its help.
+
+    Returns
+    -------
+    typer.models.OptionInfo
+        For ``Annotated[str, ...]``.
+    """
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise typer.BadParameter(f"there is no {value!r}; choose one of {', '.join(names)}.")
+        return value
+
+    return typer.Option(callback=check, metavar="NAME", help=f"{text}: {', '.join(names)}.")
+
+
+def _check_augment(value: str) -> str:
+    for name in filter(None, value.split(",")):
+        if name not in AUGMENTATIONS:
+            raise typer.BadParameter(f"there is no {name!r}; give some of {', '.join(AUGMENTATIONS)}, with commas.")
+    return value
+
+
+Corpora = Annotated[
+    list[str], typer.Argument(metavar="CORPUS", help="Folders or manifests (CSV, TSV) of corpora, or the word demo.")
+]
+Layout = Annotated[str, one_of(LAYOUTS, "How the files are named")]
+Model = Annotated[str, one_of(MODELS, "Classifier")]
+Search = Annotated[str | None, one_of(SEARCHES, "Search the classifier's settings, on held-out speakers")]
+Features = Annotated[str, one_of(PRESETS, "Feature set; networks have their own")]
+Protocol = Annotated[str, one_of(PROTOCOLS, "Folds of the estimate")]
+By = Annotated[str | None, one_of(BY, "A model for the voices of each, too, beside the mixed one, and a comparison")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything random.")]
+Jobs = Annotated[int, typer.Option(metavar="N", help="Number of processes; -1 means all cores.")]
+JobsOfTraining = Annotated[
+    int, typer.Option(metavar="N", help="Number of processes; -1 means all cores, but one network at a time.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Keep features here, for the next run.", show_default=False)
+]
+Augment = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,...",
+        callback=_check_augment,
+        help=f"Train on an altered copy of each clip, too, for each of: {', '.join(AUGMENTATIONS)}.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,105 @@
+"""Arguments of the command line -> clips and corpora."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .terminal import count, say, visible
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+DEMO_FOLDER = Path("sersk-demo")
+# Bytes of a file name that are no text.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+
+
+def read_corpora(roots: list[str], layout: str, seed: int) -> Bunch:
+    """
+    Load corpora, or make the synthetic one.
+
+    Parameters
+    ----------
+    roots : list of str
+        Folders and manifests, or the word demo alone.
+    layout : str
+        As in `load_corpus`.
+    seed : int
+        Of the synthetic corpus.
+
+    Returns
+    -------
+    Bunch
+        What `load_corpus` gives; its size is told on stderr.
+
+    Raises
+    ------
+    ValueError
+        If the word demo stands beside others, or for the reasons of `load_corpus`.
+    """
+    if roots == ["demo"]:
+        from .corpora import make_emotional_speech
+
+        say(f"writing a small corpus of SYNTHETIC speech to {DEMO_FOLDER}{os.sep}")
+        corpus = make_emotional_speech(DEMO_FOLDER, random_state=seed)
+    elif "demo" in roots:
+        raise ValueError("'demo' stands alone. If you mean a folder of that name, write ./demo.")
+    else:
+        from .corpora import load_corpus
+
+        corpus = load_corpus(roots, layout=layout)
+    speakers = "speakers unknown" if corpus.groups is None else count(len(set(corpus.groups)), "speaker")
+    say(f"{count(len(corpus.data), 'clip')}, {count(len(set(corpus.target)), 'emotion')}, {speakers}")
+    return corpus
+
+
+def find_clips(given: list[str]) -> tuple[list[Any], int]:
+    """
+    Give files as named or matched, those in folders, and stdin; tell what is none of these, and count it.
+
+    Parameters
+    ----------
+    given : list of str
+        Names of files and folders, patterns, ``"-"`` for stdin.
+
+    Returns
+    -------
+    sources : list of str and file objects
+        What `load_audio` takes.
+    n_bad : int
+        Number of arguments and files that are no clips; each was told on stderr.
+
+    Raises
+    ------
+    ValueError
+        If stdin is asked for, and nothing is piped into it.
+    """
+    from .corpora.files import find_audio
+
+    sources: list[Any] = []
+    bad = []
+    for one in given:
+        found: list[Any] = [one]  # a file, or a name that will be told as missing
+        if one == "-":
+            if sys.stdin is None or sys.stdin.isatty():
+                raise ValueError("- reads audio from stdin, and there is none. Pipe a file into it.")
+            found = [sys.stdin.buffer]
+        elif Path(one).is_dir():
+            found = [str(file) for file in find_audio(Path(one))]
+            bad += [] if found else [f"{one}: the folder holds no audio files"]
+        elif glob.has_magic(one) and not Path(one).exists():
+            found = [match for match in sorted(glob.glob(one, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
+            bad += [] if found else [f"{one}: no file matches the pattern"]
+        for source in found:
+            if isinstance(source, str) and _NO_TEXT.search(source):  # no table could hold it
+                bad.append(f"{source}: its name is no valid text; rename it")
+            else:
+                sources.append(source)
+    for problem in bad:
+        say(f"error: {visible(problem)}")
+    return sources, len(bad)

@@ -1,0 +1,104 @@
+"""What the pictures show, read off the figures, and that they are drawn without a screen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from sersk.evaluation.plots import plot_history
+
+HISTORY = {
+    "loss": [1.4, 0.9, 0.7, 0.6],
+    "accuracy": [0.3, 0.5, 0.7, 0.8],
+    "val_loss": [1.5, 1.1, 1.2, np.nan],
+    "val_accuracy": [0.2, 0.5, 0.4, 0.5],
+    "learning_rate": [1e-3] * 4,
+}
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.lines}
+
+
+def test_the_lines_are_the_history():
+    figure = plot_history(HISTORY, "lstm", best_epoch=1)
+    loss, accuracy = figure.axes
+    for axes, name in [(loss, "loss"), (accuracy, "accuracy")]:
+        drawn = lines(axes)
+        assert list(drawn) == ["training", "validation", "kept: epoch 2"]
+        for label, key in [("training", name), ("validation", f"val_{name}")]:
+            assert_array_equal(drawn[label].get_xdata(), [1, 2, 3, 4])
+            assert_array_equal(drawn[label].get_ydata(), HISTORY[key])
+        assert_array_equal(drawn["kept: epoch 2"].get_xdata(), [2, 2])
+        assert axes.get_xlabel() == "Epoch"
+        assert axes.get_xlim() == (1, 4)
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("Loss", "Accuracy")
+    assert loss.get_ylim()[0] == 0
+    assert loss.get_ylim()[1] > 1.5
+    assert accuracy.get_ylim() == (0, 1.02)
+    assert figure.get_suptitle() == "lstm"
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == list(lines(loss))
+
+
+def test_training_and_validation_are_told_apart_in_grey_and_in_black_and_white():
+    training, validation, _ = lines(plot_history(HISTORY, best_epoch=0).axes[0]).values()
+    greys = [
+        np.dot([0.299, 0.587, 0.114], [int(line.get_color()[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+        for line in (training, validation)
+    ]
+    assert greys[1] - greys[0] > 0.3
+    assert training.get_linestyle() != validation.get_linestyle()
+
+
+def test_what_is_not_known_is_not_drawn():
+    figure = plot_history({"loss": [2.0, 1.0]})
+    (axes,) = figure.axes
+    assert list(lines(axes)) == ["training"]
+    assert figure.get_suptitle() == ""
+    assert plot_history(HISTORY).get_size_inches()[0] == 2 * figure.get_size_inches()[0]
+
+
+def test_a_single_epoch_can_be_seen(tmp_path):
+    figure = plot_history({name: values[:1] for name, values in HISTORY.items()}, best_epoch=0)
+    assert {line.get_marker() for line in figure.axes[0].lines[:2]} == {"o"}
+    assert figure.axes[0].get_xlim() == (0, 2)
+    assert {line.get_marker() for line in plot_history(HISTORY).axes[0].lines} == {""}
+
+
+@pytest.mark.parametrize(
+    ("history", "options", "message"),
+    [
+        ({}, {}, "expected a value of 'loss' for each epoch, got nothing"),
+        ({"loss": []}, {}, "expected a value of 'loss' for each epoch, got loss"),
+        ({"accuracy": [1.0], "lr": [1.0]}, {}, "expected a value of 'loss' for each epoch, got accuracy, lr"),
+        ({"loss": [1.0], "val_loss": [1, 2]}, {}, r"as many values for each epoch, got \{'loss': 1, 'val_loss': 2\}"),
+        (HISTORY, {"best_epoch": 4}, "best_epoch=4: expected one of the epochs 0 to 3"),
+        (HISTORY, {"best_epoch": -1}, "best_epoch=-1: expected one of the epochs 0 to 3"),
+    ],
+)
+def test_a_history_that_is_none_is_refused(history, options, message):
+    with pytest.raises(ValueError, match=message):
+        plot_history(history, **options)
+
+
+def test_a_picture_is_drawn_without_a_screen_and_without_pyplot(tmp_path):
+    code = (
+        "import sys\nfrom sersk.evaluation.plots import plot_history\n"
+        f"plot_history({{'loss': [2.0, 1.0]}}, best_epoch=1).savefig({str(tmp_path / 'curves.png')!r})\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"DISPLAY": "", "MPLBACKEND": ""})
+    content = (tmp_path / "curves.png").read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) > 5000
+
+
+def test_without_matplotlib_the_cure_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"Plots need matplotlib: pip install 'sersk\[plot\]'"):
+        plot_history(HISTORY)
