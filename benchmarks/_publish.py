@@ -5,13 +5,16 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
-PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "scipy", "soundfile", "soxr", "xgboost")
+PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "scipy", "soundfile", "soxr", "xgboost", "keras", "jax")
+
+MODULES = {"scikit-learn": "sklearn"}  # those that are imported by another name
 
 
 def publish(name, title, rows, notes=""):
@@ -24,7 +27,9 @@ def publish(name, title, rows, notes=""):
         "| " + " | ".join(str(v).ljust(w) for v, w in zip(row, widths, strict=True)) + " |"
         for row in table.itertuples(index=False)
     ]
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    versions = ", ".join(
+        f"{package} {version(package)}" for package in PACKAGES if find_spec(MODULES.get(package, package))
+    )
     command = f"python benchmarks/{Path(sys.argv[0]).name}" + "".join(f" {argument}" for argument in sys.argv[1:])
     text = "\n".join(
         [
