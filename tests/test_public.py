@@ -59,10 +59,12 @@ OBJECTS = {
     and getattr(thing, "__module__", None) == module.__name__
     and (inspect.isclass(thing) or inspect.isfunction(thing))
 }
+CLASSES = [thing for thing in OBJECTS.values() if inspect.isclass(thing)]
+# Those that others here are made of are no estimators yet: their parameters are their children's.
 ESTIMATORS = {
     name: thing
     for name, thing in OBJECTS.items()
-    if inspect.isclass(thing) and issubclass(thing, BaseEstimator) and not inspect.isabstract(thing)
+    if thing in CLASSES and issubclass(thing, BaseEstimator) and not any(thing in one.__mro__[1:] for one in CLASSES)
 }
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
@@ -15,8 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import ClassifierTags, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -26,27 +23,21 @@ from sersk.normalization import check_frames
 
 from .calibration import choose_temperature
 from .folds import Folds, inner_folds
-from .keras_backend import KerasClassifier, keras
+from .keras_backend import keras
 from .keras_batches import Batches, clip_lengths, predict_batches
 from .keras_checkpoint import fingerprint
+from .keras_mended import MendedKerasClassifier
 from .keras_training import Supervisor, Trained, Trainer, all_devices, seeded
 from .network_parts import Network
 from .networks import ARCHITECTURES, FIXED_LENGTH, build_network
 
 Array = npt.NDArray[np.float32]
 
-# Parameters of scikeras that nothing here reads.
-_HIDDEN = frozenset(
-    ("model", "build_fn", "loss", "warm_start", "validation_batch_size", "validation_split", "shuffle", "run_eagerly")
-)
-_DEFAULTS = {name: one.default for name, one in inspect.signature(KerasClassifier).parameters.items()} | {
-    "loss": "categorical_crossentropy"
-}
 # Parameters that change how training goes, not what comes out.
 _WORK = frozenset({"checkpoint", "verbose", "callbacks"})
 
 
-class KerasSequenceClassifier(KerasClassifier):
+class KerasSequenceClassifier(MendedKerasClassifier):
     """
     Classify sequences of frames with a Keras network.
 
@@ -220,24 +211,6 @@ class KerasSequenceClassifier(KerasClassifier):
         self.frequency_mask = frequency_mask
         self.checkpoint = checkpoint
 
-    def _get_param_names(self) -> list[str]:
-        return sorted(
-            name for name in vars(self) if not (name.endswith("_") or name.startswith("_") or name in _HIDDEN)
-        )
-
-    # scikeras prints all parameters, a line each; scikit-learn those that are not at their default.
-    __repr__ = BaseEstimator.__repr__
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        # scikeras names its bases in an order in which scikit-learn takes it for no classifier.
-        tags.estimator_type = "classifier"
-        tags.classifier_tags = ClassifierTags()
-        tags.target_tags.required = True
-        tags.input_tags.three_d_array = True
-        tags.non_deterministic = self.random_state is None
-        return tags
-
     def fit(
         self,
         X: npt.ArrayLike,
@@ -270,13 +243,7 @@ class KerasSequenceClassifier(KerasClassifier):
             If parameters, X or y do not fit the network or each other.
         """
         self._validate_params()
-        own = inspect.signature(type(self).__init__).parameters
-        given = [*self.get_params(deep=False), *(name for name in _HIDDEN if getattr(self, name) != _DEFAULTS[name])]
-        if strange := [name for name in given if name not in own and not name.startswith(("model__", "optimizer__"))]:
-            raise ValueError(
-                f"Unknown parameters: {', '.join(sorted(strange))}. Those of the network start with model__, those of "
-                "the optimizer with optimizer__."
-            )
+        self._check_names()
         X, y = self._check_fit(X, y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -370,24 +337,6 @@ class KerasSequenceClassifier(KerasClassifier):
         """Build the network from parameters and shapes; nothing else decides what it is."""
         return build_network(self.architecture, self.input_shape_, len(self.classes_), self._routed("model"))
 
-    def _routed(self, destination: str) -> dict[str, Any]:
-        prefix = f"{destination}__"
-        return {
-            name.removeprefix(prefix): value
-            for name, value in self.get_params(deep=False).items()
-            if name.startswith(prefix)
-        }
-
-    def _get_compile_kwargs(self) -> dict[str, Any]:
-        optimizer = self.optimizer
-        if isinstance(optimizer, str):
-            optimizer = type(keras.optimizers.get(optimizer))(**self._routed("optimizer"))
-        else:  # a fresh one: what it learned in another fit is not for this one
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)  # Keras, numpy 2
-                optimizer = optimizer.from_config(optimizer.get_config())
-        return {"optimizer": optimizer, "loss": "categorical_crossentropy", "metrics": list(self.metrics or ())}
-
     def _longest(self) -> int | None:
         """Frames of the longest clip in training, or None if all clips must be as long."""
         return self.input_shape_[0] if self.takes_frames_ and self.architecture not in FIXED_LENGTH else None
@@ -459,21 +408,6 @@ class KerasSequenceClassifier(KerasClassifier):
         best = np.argmax(self.predict_proba(X), axis=1)
         predicted: npt.NDArray[Any] = self.classes_[best]
         return predicted
-
-    # scikeras' own would encode the labels anew.
-    score = ClassifierMixin.score
-
-    @property
-    def partial_fit(self) -> Any:
-        """Not offered: speakers cannot be held out from what comes in pieces; see `checkpoint`."""
-        raise AttributeError(
-            "KerasSequenceClassifier has no partial_fit; an interrupted fit goes on with checkpoint=FOLDER."
-        )
-
-    @property
-    def initialize(self) -> Any:
-        """Not offered: a network without weights of its own has nothing to say."""
-        raise AttributeError("KerasSequenceClassifier has no initialize; call fit.")
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
