@@ -212,7 +212,7 @@ def test_ctrl_c_leaves_no_model_no_worker_and_no_traceback(whole_group, tmp_path
         time.sleep(1)
         assert len(session(running.pid)) > 2
         os.killpg(running.pid, signal.SIGINT) if whole_group else running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 130
+        assert running.wait(120) == 130  # a machine may be busy
         wait_for(lambda: not session(running.pid))
     finally:
         running.kill()
