@@ -55,9 +55,9 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     """
     Write a fitted model and its card into one file that is safe to open.
 
-    The file holds what the model needs to predict. How it was worked with is left out: `n_jobs`, `verbose` and `memory`
-    (whose path is nobody else's business) go back to scikit-learn's defaults, and metadata requests, which matter to
-    `fit` only, are dropped, as is the state of an optimizer. The model itself is not changed.
+    The file holds what the model needs to predict. How it was worked with is left out: `n_jobs`, `verbose`, `memory`
+    and `checkpoint` (whose paths are nobody else's business) and `callbacks` go back to their defaults, and metadata
+    requests, which matter to `fit` only, are dropped, as is the state of an optimizer. The model itself is not changed.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from sklearn.neural_network._stochastic_optimizers import BaseOptimizer
 from sklearn.tree._tree import Tree
 
 # Settings of work on one machine, and what they go back to.
-WORK_SETTINGS = {"n_jobs": None, "memory": None, "verbose": False}
+WORK_SETTINGS = {"n_jobs": None, "memory": None, "verbose": False, "checkpoint": None, "callbacks": None}
 
 
 def pack(model: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn
 from forgery import assert_same, cheap_features, fitted_pipeline, forge_packed, lda, members_of, waveforms
+from sklearn.base import BaseEstimator
 from sklearn.ensemble import RandomForestClassifier, VotingClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -18,7 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sersk.extraction import FEATURE_VERSION
 from sersk.features import AcousticFeatures
 from sersk.persistence import load_model, read_card, save_model
-from sersk.stored_models import StoredTree, pack, parts
+from sersk.stored_models import WORK_SETTINGS, StoredTree, pack, parts
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +142,20 @@ def test_a_tree_of_other_width_than_its_estimator_is_refused(vectors, emotions, 
     packed.n_features_in_ = 1
     with pytest.raises(ValueError, match="a decision tree points outside of itself"):
         load_model(forge_packed(file, tmp_path / "m.sersk", packed))
+
+
+class Worker(BaseEstimator):
+    """Has every setting of work on one machine."""
+
+    def __init__(self, n_jobs=3, memory="cache", verbose=2, checkpoint="folder", callbacks=("told",)):
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.callbacks = callbacks
+
+
+def test_settings_of_work_are_left_out():
+    model = Worker()
+    assert vars(pack(model)) == WORK_SETTINGS
+    assert vars(model) == vars(Worker()), "the model itself is not changed"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from conftest import needs_keras
 from numpy.testing import assert_array_equal
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils import Bunch
 from speakers import EMOTIONS
 
-from sersk import KerasSequenceClassifier, train_model
+from sersk import train_model
 from sersk.corpora import make_emotional_speech
 from sersk.models import fit_with_speakers, parameter_grid
 
@@ -131,7 +132,10 @@ def test_altered_copies_are_trained_on(speech):
     assert not np.allclose(trained.pipeline.predict_proba(speech.data), plain.pipeline.predict_proba(speech.data))
 
 
+@needs_keras
 def test_a_network_that_was_trained_is_found_again(speech, tmp_path, capsys):
+    from sersk import KerasSequenceClassifier
+
     network = KerasSequenceClassifier(
         "lstm-dense", model__units=3, model__hidden=(3,), epochs=2, validation_fraction=0.4, random_state=0
     )
