@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .audio import load_audio
 from .extraction import DerivedClip, clip_source
@@ -211,21 +212,22 @@ def mask_frames(
     return masked
 
 
-def count_frames(frames: Array) -> int:
+def count_frames(frames: Array) -> npt.NDArray[np.intp]:
     """
-    Count the frames of a clip before its padding.
+    Count the frames of clips before their padding.
 
     Parameters
     ----------
-    frames : ndarray of shape (n_frames, n_descriptors)
-        Frames of NaN at the end are padding.
+    frames : ndarray of shape (..., n_frames, n_descriptors)
+        One clip or many. Frames of NaN at the end are padding.
 
     Returns
     -------
-    int
-        Number of the others.
+    ndarray of shape (...)
+        Number of the others; for one clip a single number.
     """
-    return len(frames) - int(np.count_nonzero(np.isnan(frames[:, 0])))
+    counts: npt.NDArray[np.intp] = frames.shape[-2] - np.isnan(frames[..., 0]).sum(axis=-1)
+    return counts
 
 
 def generator(seed: int, method: str, copy: int, content: Array) -> np.random.Generator:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.metrics import recall_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.metaestimators import available_if
@@ -21,6 +20,7 @@ from .corpora import split_corpus
 from .evaluation import EvaluationReport, evaluate, make_protocol
 from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid
 from .models.augmented import MASKS
+from .models.search import uar
 from .sequences import FrameSequences
 
 # What the experiment with all clips is called beside those with a part of them.
@@ -260,8 +260,7 @@ def compare_reports(experiments: Mapping[str, Experiment], reports: Mapping[str,
 def _figures(predictions: pd.DataFrame) -> tuple[float, float]:
     """UAR and WA; an emotion that is predicted but not there counts as an error, without the warning."""
     emotions, predicted = predictions["emotion"], predictions["predicted"]
-    uar = recall_score(emotions, predicted, labels=np.unique(emotions), average="macro")
-    return float(uar), float((emotions == predicted).mean())
+    return uar(emotions, predicted), float((emotions == predicted).mean())
 
 
 def _is_network(classifier: Any) -> bool:

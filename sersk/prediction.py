@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from .audio import source_name
 from .extraction import Clips, check_clips
+from .models.decision import predict_both
 from .persistence import default_model_path, load_model
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _predict(
         if not len(rows):
             nothing = np.empty((0, len(model.classes_)))
             return model.classes_[:0], nothing if hasattr(model, "predict_proba") else None, errors
-    return model.predict(rows), model.predict_proba(rows) if hasattr(model, "predict_proba") else None, errors
+    return *predict_both(model, rows), errors
 
 
 def _is_file(source: object) -> bool:

@@ -34,7 +34,7 @@ from speakers import scikit_learns_checks
 pytest.importorskip("sersk.models.keras_backend", reason=NO_KERAS, exc_type=ImportError)
 
 from sersk import FrameScaler, KerasSequenceClassifier
-from sersk.models import fit_with_speakers, keras_backend, keras_classifier
+from sersk.models import fit_with_speakers, keras_backend, keras_classifier, keras_training
 from sersk.models.calibration import choose_temperature
 from sersk.models.keras_backend import keras
 from sersk.models.network_parts import layers, speech
@@ -401,7 +401,7 @@ class Spy:
 
     def __init__(self, monkeypatch):
         self.trained, self.held, self.batches = [], [], []
-        batches, supervisor = keras_classifier.Batches, keras_classifier.Supervisor
+        batches, supervisor = keras_training.Batches, keras_training.Supervisor
 
         def take_batches(X, target, weight, **options):
             self.trained.append(self.numbers(X))
@@ -412,8 +412,8 @@ class Spy:
             self.held.append(None if held_out is None else self.numbers(held_out[0]))
             return supervisor(taken, held_out, **options)
 
-        monkeypatch.setattr(keras_classifier, "Batches", take_batches)
-        monkeypatch.setattr(keras_classifier, "Supervisor", take_supervisor)
+        monkeypatch.setattr(keras_training, "Batches", take_batches)
+        monkeypatch.setattr(keras_training, "Supervisor", take_supervisor)
 
     @staticmethod
     def numbers(clips):

@@ -15,11 +15,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 pytest.importorskip("sersk.models.keras_backend", reason=NO_KERAS, exc_type=ImportError)
 
+from sersk.augmentation import count_frames
 from sersk.models import keras_checkpoint
 from sersk.models.keras_backend import keras
-from sersk.models.keras_batches import Batches, clip_lengths, predict_batches, rounded_length, take_batch
+from sersk.models.keras_batches import Batches, predict_batches, rounded_length, take_batch
 from sersk.models.keras_checkpoint import fingerprint, load_state, plain_value, save_state
-from sersk.models.keras_training import Supervisor, Trainer, all_devices, seeded
+from sersk.models.keras_supervisor import Supervisor
+from sersk.models.keras_training import Trainer, all_devices, seeded
 from sersk.models.networks import build_network
 
 X, Y, GROUPS = padded_speech()
@@ -49,10 +51,10 @@ def test_lengths_are_rounded_up_to_few_that_networks_can_halve_three_times(longe
 
 def test_lengths_and_batches_of_padded_clips():
     X = clips_of(3, 5, 1)
-    assert_array_equal(clip_lengths(X), [3, 5, 1])
+    assert_array_equal(count_frames(X), [3, 5, 1])
     batch = take_batch(X, np.array([2, -1, 0]), 8)
     assert (batch.shape, batch.dtype) == ((3, 8, 2), np.float32)
-    assert_array_equal(clip_lengths(batch), [1, 0, 3])
+    assert_array_equal(count_frames(batch), [1, 0, 3])
     assert_array_equal(batch[2, :5], X[0])
     assert_array_equal(take_batch(X, np.array([0, 1]), 4), X[:2, :4])
     assert_array_equal(take_batch(X, np.array([1]), None), X[1:2])

@@ -22,7 +22,7 @@ from speakers import scikit_learns_checks, speaker_matrix
 
 from sersk import evaluate
 from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, search, speaker_folds
-from sersk.models.search import _uar
+from sersk.models.search import uar
 
 X, Y, GROUPS = speaker_matrix(spread=2.0)
 
@@ -164,7 +164,7 @@ def test_no_warnings_where_folds_lack_emotions():
 
 def test_uar_is_the_balanced_accuracy():
     predicted = np.roll(Y, 1)
-    assert _uar(Y, predicted) == pytest.approx(balanced_accuracy_score(Y, predicted))
+    assert uar(Y, predicted) == pytest.approx(balanced_accuracy_score(Y, predicted))
 
 
 def test_too_few_clips_are_refused():

@@ -16,6 +16,7 @@ from sklearn.utils import Bunch, _safe_indexing, get_tags
 from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.models.augmented import ClipAugmenter
+from sersk.models.decision import predict_both
 from sersk.models.folds import fit_with_speakers
 
 from .protocols import make_protocol
@@ -239,7 +240,5 @@ def _test_fold(
 ) -> tuple[npt.NDArray[Any], pd.DataFrame | None]:
     fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
     tested = _safe_indexing(X, test)
-    predicted = model.predict(tested)
-    if not hasattr(model, "predict_proba"):
-        return predicted, None
-    return predicted, pd.DataFrame(model.predict_proba(tested), columns=model.classes_)
+    predicted, probabilities = predict_both(model, tested)
+    return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)

@@ -16,13 +16,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .decision import MostProbable
 from .folds import inner_folds
 
 Matrix = npt.NDArray[np.float64]
 _SPREAD = (1e-3, 1e2)
 
 
-class SpeakerCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
     Give a classifier probabilities, measured on speakers that it was not trained on.
 
@@ -144,24 +145,6 @@ class SpeakerCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstim
             log_softmax(_scores(self.estimator_, X, self.classes_) / self.temperature_, axis=1)
         )
         return probabilities
-
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """
-        Name the most probable emotion.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_clips, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_clips,)
-            Emotions.
-        """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[best]
-        return predicted
 
 
 def _fit_and_score(

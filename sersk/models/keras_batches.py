@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sersk.augmentation import mask_frames
+from sersk.augmentation import count_frames, mask_frames
+from sersk.filterbanks import Array
 
 from .keras_backend import keras
-
-Array = npt.NDArray[np.float32]
 
 # What networks reduce time by, at the most.
 _FRAMES = 8
@@ -37,23 +36,6 @@ def rounded_length(n_frames: int, longest: int) -> int:
     step = max(_FRAMES, 1 << max(0, int(n_frames).bit_length() - 2))
     rounded = -(-int(n_frames) // step) * step
     return min(rounded, -(-longest // _FRAMES) * _FRAMES) if n_frames <= longest else rounded
-
-
-def clip_lengths(X: Array) -> npt.NDArray[np.intp]:
-    """
-    Count the frames of clips before their padding.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_clips, n_frames, n_descriptors)
-        Frames, NaN after a clip's end.
-
-    Returns
-    -------
-    ndarray of shape (n_clips,)
-        Lengths in frames.
-    """
-    return X.shape[1] - np.isnan(X[..., 0]).sum(axis=1)
 
 
 def take_batch(X: Array, rows: npt.NDArray[np.intp], n_frames: int | None) -> Array:
@@ -103,7 +85,7 @@ def predict_batches(network: Any, X: Array, batch_size: int, longest: int | None
     ndarray of shape (n_clips, n_classes), float32
         Probabilities.
     """
-    lengths = clip_lengths(X)
+    lengths = count_frames(X)
     order = np.argsort(lengths, kind="stable")
     parts = []
     for first in range(0, len(X), batch_size):
@@ -153,7 +135,7 @@ class Batches(keras.utils.PyDataset):
         super().__init__()
         self.X, self.target, self.weight = X, target, weight
         self.batch_size, self.longest, self.masks, self.seed = batch_size, longest, masks, seed
-        self.lengths = clip_lengths(X)
+        self.lengths = count_frames(X)
         self.start(0)
 
     def start(self, epoch: int) -> None:

@@ -12,8 +12,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from sersk.filterbanks import Array
+
 from .keras_backend import keras
-from .keras_batches import Array
 
 
 def save_state(file: Path, network: Any, told: dict[str, Any], best: list[Array] | None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from numbers import Integral, Real
 from pathlib import Path
 from threading import Lock
@@ -19,25 +18,25 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from sersk.augmentation import count_frames
+from sersk.filterbanks import Array
 from sersk.normalization import check_frames
 
 from .calibration import choose_temperature
+from .decision import MostProbable
 from .folds import Folds, inner_folds
 from .keras_backend import keras
-from .keras_batches import Batches, clip_lengths, predict_batches
-from .keras_checkpoint import fingerprint
+from .keras_batches import predict_batches
 from .keras_mended import MendedKerasClassifier
-from .keras_training import Supervisor, Trained, Trainer, all_devices, seeded
+from .keras_training import Plan, Trainer, all_devices, rebuild, train_networks
 from .network_parts import Network
 from .networks import ARCHITECTURES, FIXED_LENGTH, build_network
-
-Array = npt.NDArray[np.float32]
 
 # Parameters that change how training goes, not what comes out.
 _WORK = frozenset({"checkpoint", "verbose", "callbacks"})
 
 
-class KerasSequenceClassifier(MendedKerasClassifier):
+class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
     """
     Classify sequences of frames with a Keras network.
 
@@ -98,7 +97,8 @@ class KerasSequenceClassifier(MendedKerasClassifier):
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the probabilities.
     history_ : dict of str to list of float
-        "loss" and "accuracy" of each epoch, and with held-out clips "val_loss" and "val_accuracy".
+        "loss" and "accuracy" of each epoch, and with held-out clips "val_loss", "val_accuracy" and
+        "val_calibrated_loss".
     best_epoch_ : int
         The epoch, from 0, whose weights were kept.
     temperature_ : float
@@ -283,46 +283,29 @@ class KerasSequenceClassifier(MendedKerasClassifier):
     def _train(self, X: Array, codes: npt.NDArray[np.intp], weight: Array, folds: Folds) -> None:
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(folds)).tolist()
         target = np.eye(len(self.classes_), dtype=np.float32)[codes]
-        smooth = target * (1 - self.label_smoothing) + np.float32(self.label_smoothing / len(self.classes_))
+        plan = Plan(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            longest=self._longest(),
+            label_smoothing=self.label_smoothing,
+            masks=(self.time_mask, self.frequency_mask),
+            patience=self.patience,
+            schedule=self.schedule,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+            verbose=int(self.verbose),
+            callbacks=self.callbacks or (),
+        )
         settled = {name: value for name, value in self.get_params().items() if name not in _WORK}
-        done: list[Trained] = []
-        epochs = self.epochs
         with all_devices() as n_devices:
             if self.batch_size % n_devices:
                 raise ValueError(f"batch_size: expected a multiple of the {n_devices} devices, got {self.batch_size}.")
             trainer = Trainer(self._build, self._get_compile_kwargs())
-            for seed, (train, held) in zip(seeds, folds, strict=True):
-                batches = Batches(
-                    X[train],
-                    smooth[train],
-                    weight[train],
-                    batch_size=self.batch_size,
-                    longest=self._longest(),
-                    masks=(self.time_mask, self.frequency_mask),
-                    seed=seed,
-                )
-                held_out = (X[held], target[held], weight[held]) if len(held) else None
-                checkpoint = None
-                if self.checkpoint is not None:
-                    name = fingerprint(settled, seed, X, target, weight, held)
-                    checkpoint = Path(self.checkpoint) / f"{name}.npz"
-                supervisor = Supervisor(
-                    batches,
-                    held_out,
-                    patience=self.patience,
-                    schedule=self.schedule,
-                    checkpoint=checkpoint,
-                    verbose=int(self.verbose),
-                )
-                done.append(trainer.train(seed, batches, supervisor, epochs, self.callbacks or ()))
-                epochs = done[0].best_epoch + 1
-        # One that lives on one device, if it was trained on several.
-        with seeded(0):  # building draws from Python's generator
-            network = self._build() if n_devices > 1 else trainer.network
+            done = train_networks(trainer, plan, X, target, weight, folds, seeds, settled)
         self.weights_ = [one.weights for one in done]
         self.histories_ = [one.history for one in done]
         self.history_, self.best_epoch_ = done[0].history, done[0].best_epoch
-        self._hold(network)
+        # One that lives on one device, if it was trained on several.
+        self._hold(rebuild(self._build, self.weights_) if n_devices > 1 else trainer.network)
         self.temperature_ = 1.0
         if len(held := folds[0][1]):
             self.temperature_ = choose_temperature(self._log_chances(X[held], self.weights_[0]), codes[held])
@@ -391,24 +374,6 @@ class KerasSequenceClassifier(MendedKerasClassifier):
         probabilities: npt.NDArray[np.float64] = np.mean(each, axis=0)
         return probabilities
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
-        """
-        Name the most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_clips, n_frames, n_descriptors) or (n_clips, n_features)
-            Frames or vectors, as they were in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_clips,)
-            Labels.
-        """
-        best = np.argmax(self.predict_proba(X), axis=1)
-        predicted: npt.NDArray[Any] = self.classes_[best]
-        return predicted
-
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
         return {name: value for name, value in state.items() if name not in ("model_", "_current", "_lock")}
@@ -416,22 +381,7 @@ class KerasSequenceClassifier(MendedKerasClassifier):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "weights_" in state:
-            self._hold(self._restore())
-
-    def _restore(self) -> Network:
-        """Build the network again, if it is as large as its weights: a file may say what it will."""
-        with seeded(0):
-            # What Keras has left without values, it gives them later, but to those of the same thread only.
-            with ThreadPoolExecutor(1) as thread:
-                shapes = thread.submit(self._shapes).result()
-            if any([weight.shape for weight in weights] != shapes for weights in self.weights_):
-                raise ValueError("the weights of the network do not fit its parameters")
-            return self._build()
-
-    def _shapes(self) -> list[tuple[int, ...]]:
-        """Tell the shapes of all weights, without any value in them."""
-        with keras.StatelessScope(initialize_variables=False):
-            return [tuple(weight.shape) for weight in self._build().weights]
+            self._hold(rebuild(self._build, self.weights_))
 
 
 def _n_dimensions(X: Any) -> int:
@@ -439,5 +389,5 @@ def _n_dimensions(X: Any) -> int:
 
 
 def _check_lengths(X: Array) -> None:
-    if len(empty := np.flatnonzero(clip_lengths(X) == 0)):
+    if len(empty := np.flatnonzero(count_frames(X) == 0)):
         raise ValueError(f"X[{empty[0]}]: a clip without any frame. Leave out what could not be read.")

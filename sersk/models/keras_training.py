@@ -1,24 +1,65 @@
-"""Batches -> networks that are done with training."""
+"""Frames, labels and folds -> networks that are done with training."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
-from .calibration import choose_temperature
+from sersk.filterbanks import Array
+
+from .folds import Folds
 from .keras_backend import keras
-from .keras_batches import Array, Batches, predict_batches
-from .keras_checkpoint import load_state, plain_value, plain_weights, save_state
+from .keras_batches import Batches
+from .keras_checkpoint import fingerprint, plain_value, plain_weights
+from .keras_supervisor import Supervisor
 
-_LEAST_RATE = 1e-5
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    Hold how networks are trained; the names are those of `KerasSequenceClassifier`.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the clips, at the most.
+    batch_size : int
+        Clips at a time.
+    longest : int or None
+        Frames of the longest clip; None for a network that takes clips of one length.
+    label_smoothing : float
+        Share of the target that goes to all classes alike.
+    masks : (float, float)
+        Longest stripe of time and of descriptors to be masked, as a share of the clip.
+    patience : int or None
+        Epochs without a lower held-out loss after which training ends.
+    schedule : {"cosine", "plateau"}
+        How the learning rate falls.
+    checkpoint : Path or None
+        Folder of the states.
+    verbose : int
+        Progress bar if positive.
+    callbacks : sequence of keras.callbacks.Callback
+        What is to be called besides.
+    """
+
+    epochs: int
+    batch_size: int
+    longest: int | None
+    label_smoothing: float
+    masks: tuple[float, float]
+    patience: int | None
+    schedule: str
+    checkpoint: Path | None
+    verbose: int
+    callbacks: Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -115,183 +156,102 @@ class Trainer:
             variable.assign(value)
 
 
-class Supervisor(keras.callbacks.Callback):
+def train_networks(
+    trainer: Trainer,
+    plan: Plan,
+    X: Array,
+    target: Array,
+    weight: Array,
+    folds: Folds,
+    seeds: Sequence[int],
+    settled: Any = None,
+) -> list[Trained]:
     """
-    Watch over the epochs: held-out loss, learning rate, end of training, checkpoint, progress.
+    Train one network for each fold; all but the first for as many epochs as the first had use for.
 
     Parameters
     ----------
-    batches : Batches
-        Training clips.
-    held_out : tuple of ndarray or None
-        Frames, target and weights of the clips that are held out.
-    patience : int or None
-        Epochs without a lower held-out loss after which training ends, with the weights of the best epoch; None trains
-        to the end and keeps the last ones.
-    schedule : {"cosine", "plateau"}
-        How the learning rate falls: along half a cosine over all epochs, or by half after half of `patience`.
-    checkpoint : Path or None
-        File that the state is written to after each epoch.
-    verbose : int
-        Progress bar on stderr if positive.
+    trainer : Trainer
+        Of such networks.
+    plan : Plan
+        How they are trained.
+    X : ndarray of shape (n_clips, n_frames, n_descriptors)
+        Frames, NaN after a clip's end.
+    target : ndarray of shape (n_clips, n_classes)
+        1 for the class of the clip.
+    weight : ndarray of shape (n_clips,)
+        Weights of the clips.
+    folds : list of (ndarray, ndarray)
+        Clips to train on, and to hold out.
+    seeds : sequence of int
+        One a network.
+    settled : object with a telling repr, default=None
+        What besides these arguments the outcome depends on: a checkpoint is for this only.
+
+    Returns
+    -------
+    list of Trained
+        Weights and history of each network.
+    """
+    smooth = target * (1 - plan.label_smoothing) + np.float32(plan.label_smoothing / target.shape[1])
+    name = fingerprint(settled, X, target, weight) if plan.checkpoint is not None else ""
+    done: list[Trained] = []
+    for seed, (train, held) in zip(seeds, folds, strict=True):
+        batches = Batches(
+            X[train],
+            smooth[train],
+            weight[train],
+            batch_size=plan.batch_size,
+            longest=plan.longest,
+            masks=plan.masks,
+            seed=seed,
+        )
+        supervisor = Supervisor(
+            batches,
+            (X[held], target[held], weight[held]) if len(held) else None,
+            patience=plan.patience,
+            schedule=plan.schedule,
+            checkpoint=plan.checkpoint and plan.checkpoint / f"{fingerprint(name, seed, held)}.npz",
+            verbose=plan.verbose,
+        )
+        epochs = done[0].best_epoch + 1 if done else plan.epochs
+        done.append(trainer.train(seed, batches, supervisor, epochs, plan.callbacks))
+    return done
+
+
+def rebuild(build: Callable[[], Any], weights: Sequence[Sequence[Array]]) -> Any:
+    """
+    Build a network again, if it is as large as its weights: a file may say what it will.
+
+    Parameters
+    ----------
+    build : callable
+        Gives the network.
+    weights : list of list of ndarray
+        What it is to take.
+
+    Returns
+    -------
+    keras.Model
+        With fresh weights, not compiled.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
     """
 
-    def __init__(
-        self,
-        batches: Batches,
-        held_out: Any,
-        *,
-        patience: int | None,
-        schedule: str,
-        checkpoint: Path | None,
-        verbose: int,
-    ) -> None:
-        super().__init__()
-        self.batches, self.held_out, self.patience, self.schedule = batches, held_out, patience, schedule
-        self.checkpoint, self.verbose = checkpoint, verbose
-        self.history: dict[str, list[float]] = {}
-        self.best_epoch, self.waited = 0, 0
-        self.best: list[Array] | None = None
-        self.rate = 0.0  # at the start
-        self.bar: Any = None
+    def shapes() -> list[tuple[int, ...]]:
+        with keras.StatelessScope(initialize_variables=False):
+            return [tuple(weight.shape) for weight in build().weights]
 
-    @property
-    def n_epochs(self) -> int:
-        """Number of epochs that are behind."""
-        return len(self.history.get("loss", ()))
-
-    @property
-    def is_over(self) -> bool:
-        """Whether patience came to its end."""
-        return self.patience is not None and self.held_out is not None and self.waited >= self.patience
-
-    @property
-    def _sets_rate(self) -> bool:
-        """Whether the learning rate is a number, not a schedule of Keras."""
-        return hasattr(self.model.optimizer.learning_rate, "assign")
-
-    def on_train_begin(self, logs: object = None) -> None:
-        """
-        Show the bar.
-
-        Parameters
-        ----------
-        logs : None
-            Ignored.
-        """
-        self.bar = _bar(self.params["epochs"], self.n_epochs) if self.verbose > 0 else None
-        if self._sets_rate:
-            self.rate = self.rate or float(plain_value(self.model.optimizer.learning_rate))
-
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        """
-        Lay out the batches of the epoch.
-
-        Parameters
-        ----------
-        epoch : int
-            Its number.
-        logs : None
-            Ignored.
-        """
-        self.batches.start(epoch)
-        if self.schedule == "cosine" and self._sets_rate:
-            share = (1 + math.cos(math.pi * epoch / self.params["epochs"])) / 2
-            self.model.optimizer.learning_rate = self.rate * (share if epoch else 0.5)  # half in the first, to warm up
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """
-        Measure the held-out clips, and decide how to go on.
-
-        Parameters
-        ----------
-        epoch : int
-            Its number.
-        logs : dict
-            Loss and metrics of the epoch; those of the held-out clips are put in.
-        """
-        network = self.model  # reading it brings the weights up to date, with JAX
-        logs = {} if logs is None else logs
-        if self.held_out is not None:
-            logs |= self._measure(network)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(float(value))
-        if self.held_out is not None and self.patience is not None:
-            self._decide(network, self.history["val_calibrated_loss"], self.patience)
-        if self.checkpoint is not None:
-            told = {
-                "history": self.history,
-                "best_epoch": self.best_epoch,
-                "waited": self.waited,
-                "rate": self.rate,
-            }
-            save_state(self.checkpoint, network, told, self.best)
-        if self.bar is not None:
-            self.bar.update(0, advance=1, told=_told(logs))
-
-    def _measure(self, network: Any) -> dict[str, float]:
-        X, target, weight = self.held_out
-        size = self.batches.batch_size
-        chances = predict_batches(network, X, size, self.batches.longest, least=size)
-        scores = np.log(np.maximum(chances, 1e-7))
-        truth = target.argmax(axis=1)
-        # A network that is merely too sure of itself is no worse: its probabilities will be calibrated.
-        calibrated = log_softmax(scores / choose_temperature(scores, truth), axis=1)
-        rows = np.arange(len(truth))
-        weight = weight if weight.any() else np.ones_like(weight)
-        return {
-            "val_loss": -float(np.average(scores[rows, truth], weights=weight)),
-            "val_accuracy": float((chances.argmax(axis=1) == truth).mean()),
-            "val_calibrated_loss": -float(np.average(calibrated[rows, truth], weights=weight)),
-        }
-
-    def _decide(self, network: Any, losses: list[float], patience: int) -> None:
-        if losses[-1] <= min(losses):
-            self.best, self.best_epoch, self.waited = plain_weights(network), len(losses) - 1, 0
-            return
-        self.waited += 1
-        if self.is_over:
-            network.stop_training = True
-        elif self.schedule == "plateau" and self._sets_rate and self.waited % max(1, patience // 2) == 0:
-            rate = float(plain_value(network.optimizer.learning_rate))
-            network.optimizer.learning_rate = max(rate / 2, _LEAST_RATE)
-
-    def close(self) -> None:
-        """Take the bar away, also after an interruption."""
-        if self.bar is not None:
-            self.bar.stop()
-
-    def resume(self, network: Any) -> None:
-        """
-        Go back to the state of the checkpoint, if there is a whole one.
-
-        Parameters
-        ----------
-        network : keras.Model
-            Compiled, and at its beginning.
-        """
-        if self.checkpoint is not None and (held := load_state(self.checkpoint, network)) is not None:
-            told, self.best = held
-            self.history, self.rate = told["history"], told["rate"]
-            self.best_epoch, self.waited = told["best_epoch"], told["waited"]
-
-
-def _told(logs: dict[str, float]) -> str:
-    return ", ".join(
-        f"{name} {logs[name]:.3f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy") if name in logs
-    )
-
-
-def _bar(n_epochs: int, done: int) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    told = TextColumn("{task.fields[told]}")
-    columns = (TextColumn("epochs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), told)
-    bar = Progress(*columns, console=Console(stderr=True), redirect_stdout=False)
-    bar.add_task("epochs", total=n_epochs, completed=done, told="")
-    bar.start()
-    return bar
+    with seeded(0):  # building draws from Python's generator
+        # What Keras has left without values, it gives them later, but to those of the same thread only.
+        with ThreadPoolExecutor(1) as thread:
+            wanted = thread.submit(shapes).result()
+        if any([weight.shape for weight in one] != wanted for one in weights):
+            raise ValueError("the weights of the network do not fit its parameters")
+        return build()
 
 
 @contextlib.contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sklearn.preprocessing import StandardScaler
+
 from sersk.features import AcousticFeatures
 from sersk.normalization import FrameScaler
 from sersk.sequences import FrameSequences
 
-Grid = dict[str, list[Any]]
+from .classical import Grid
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,6 @@ class NetworkRecipe:
         if self.scope is None:
             return "passthrough"
         if self.preset:
-            from sklearn.preprocessing import StandardScaler
-
             return StandardScaler()
         return FrameScaler(self.scope)
 
@@ -122,7 +122,7 @@ NETWORKS: dict[str, NetworkRecipe] = {
         training=_TRAINING | {"optimizer__learning_rate": 3e-3, "time_mask": 0.15, "frequency_mask": 0.12},
         grid={"model__dropout": [0.3, 0.5], "optimizer__learning_rate": [1e-3, 3e-3]},
     ),
-    # The notebooks' networks as they are (their layers, features, epochs); see README for what they leave out.
+    # The notebooks' networks as they are: their layers, features and epochs.
     "lstm-256": NetworkRecipe(
         "lstm-dense",
         preset="mfcc-40",

@@ -120,7 +120,7 @@ class SpeakerSearch(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         # Halving starts with two clips of each emotion for each fold.
         enough = len(y) >= 2 * n_classes * len(folds)
         searcher, options = STRATEGIES[self.strategy if enough else "grid"]
-        search = searcher(bare, grid, scoring=make_scorer(_uar), cv=folds, n_jobs=self.n_jobs, refit=False, **options)
+        search = searcher(bare, grid, scoring=make_scorer(uar), cv=folds, n_jobs=self.n_jobs, refit=False, **options)
         # With the speakers: they are for what is calibrated inside, such as the voters of an ensemble.
         fit_with_speakers(search, X, y, groups)
         self.best_params_ = {original[name]: value for name, value in search.best_params_.items()}
@@ -178,9 +178,21 @@ class SpeakerSearch(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         return probabilities
 
 
-def _uar(emotions: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> float:
-    """Mean recall of the emotions there are: balanced_accuracy_score, which warns where a fold lacks one."""
-    return float(recall_score(emotions, predicted, labels=np.unique(emotions), average="macro"))
+def uar(emotions: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
+    """
+    Average the recalls of the emotions there are: balanced_accuracy_score, which warns where a fold lacks one.
+
+    Parameters
+    ----------
+    emotions, predicted : array-like of shape (n_clips,)
+        What is said, and what a model takes it for.
+
+    Returns
+    -------
+    float
+        Unweighted average recall.
+    """
+    return float(recall_score(emotions, predicted, labels=np.unique(np.asarray(emotions)), average="macro"))
 
 
 def _without_calibration(estimator: Any, grid: Grid) -> tuple[Any, dict[str, str]]:
