@@ -15,6 +15,7 @@ from .edge import edge, end_with_failures
 from .options import (
     LAYOUTS,
     NETWORKS,
+    NO_COPIES,
     Augment,
     By,
     Cache,
@@ -97,7 +98,7 @@ def fit(
     features: Features = "default",
     protocol: Protocol = "auto",
     by: By = None,
-    augment: Augment = "",
+    augment: Augment = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write the model.")] = Path("model.sersk"),
     curves: Annotated[
         Path | None,
@@ -153,7 +154,7 @@ def fit(
             by=by,
             features=features,
             search=search,
-            augment=_names(augment),
+            augment=_methods(augment),
             checkpoint=checkpoint,
             protocol=protocol,
             random_state=seed,
@@ -167,7 +168,11 @@ def fit(
         for name, experiment in _in_turn(experiments):
             all_trained[name] = trained = train_experiment(experiment, progress)
             part = None if name == MIXED else name
-            card = {"corpora": sorted(set(clips.frame["corpus"].iloc[experiment.corpus.positions])), "model": model}
+            card = {
+                "corpora": sorted(set(clips.frame["corpus"].iloc[experiment.corpus.positions])),
+                "model": model,
+                "copies": list(experiment.copies),
+            }
             # Before anything is printed: the reader may be gone.
             write_model(trained, file_of_part(out, part), card if part is None else card | {str(by): part})
             if curves is not None:
@@ -187,7 +192,7 @@ def evaluate(
     features: Features = "default",
     protocol: Protocol = "auto",
     by: By = None,
-    augment: Augment = "",
+    augment: Augment = None,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
     seed: Seed = 0,
@@ -208,7 +213,7 @@ def evaluate(
             by=by,
             features=features,
             search=search,
-            augment=_names(augment),
+            augment=_methods(augment),
             protocol=protocol,
             random_state=seed,
             n_jobs=jobs,
@@ -220,8 +225,10 @@ def evaluate(
         _conclude(experiments, reports, {})
 
 
-def _names(listed: str) -> list[str]:
-    return [name for name in listed.split(",") if name]
+def _methods(listed: str | None) -> list[str] | None:
+    if listed is None:
+        return None
+    return [] if listed == NO_COPIES else [name for name in listed.split(",") if name]
 
 
 def _check_model(model: str, features: str) -> None:

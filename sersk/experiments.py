@@ -18,7 +18,7 @@ from sklearn.utils.metaestimators import available_if
 from .audio import AudioError
 from .corpora import split_corpus
 from .evaluation import EvaluationReport, evaluate, make_protocol
-from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid
+from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid, training_copies
 from .models.augmented import MASKS
 from .models.search import uar
 from .sequences import FrameSequences
@@ -39,6 +39,8 @@ class Experiment:
         Clips -> features.
     learner : estimator
         What is fitted, search and altered copies included.
+    copies : tuple of str
+        Altered copies that each training clip has, by the names of `ClipAugmenter`.
     corpus : Bunch
         Of the clips that could be read: `data` (what `learner` takes), `target`, `groups`, `files` (the clips
         themselves) and `positions` in the corpus.
@@ -56,6 +58,7 @@ class Experiment:
 
     front: Any
     learner: Any
+    copies: tuple[str, ...]
     corpus: Bunch
     failures: list[tuple[str, AudioError]]
     protocol: str
@@ -109,7 +112,7 @@ def prepare_experiments(
     by: str | None = None,
     features: str = "default",
     search: str | None = None,
-    augment: Sequence[str] = (),
+    augment: Sequence[str] | None = None,
     checkpoint: Any = None,
     protocol: str = "auto",
     random_state: int | None = 0,
@@ -133,9 +136,10 @@ def prepare_experiments(
         As in `emotion_pipeline`.
     search : {"grid", "halving"}, default=None
         Search the model's grid on inner folds of whole speakers.
-    augment : sequence of str, default=()
+    augment : sequence of str, default=None
         As in `ClipAugmenter`: one altered copy of each training clip for each entry. Nothing altered is tested on, nor
-        is a setting chosen by it.
+        is a setting chosen by it. None gives a named model what it is best trained with
+        (`sersk.models.training_copies`), most of them nothing.
     checkpoint : path, default=None
         Folder where a network keeps how far its training has come; of no effect for other models.
     protocol : str, default="auto"
@@ -186,7 +190,8 @@ def prepare_experiments(
         n_fits = max(n_jobs or 1, 1)  # -1 would take more memory than there may be, above all on a GPU
         told = verbose if n_fits == 1 else 0  # several bars at a time would write into each other
         pipeline[-1].set_params(checkpoint=None if checkpoint is None else str(checkpoint), verbose=told)
-    copier, learner, depth = _with_copies(pipeline, augment, random_state)
+    copies = training_copies(model) if augment is None else tuple(augment)
+    copier, learner, depth = _with_copies(pipeline, copies, random_state)
     if search is not None:
         if not isinstance(model, str):
             raise ValueError("Only named models have a grid to search; wrap your own estimator in a GridSearchCV.")
@@ -218,6 +223,7 @@ def prepare_experiments(
         experiments[name] = Experiment(
             front=pipeline[0],
             learner=learner,
+            copies=copies,
             corpus=readable,
             failures=failures,
             protocol=protocol,

@@ -58,7 +58,7 @@ def train_model(
     *,
     features: str = "default",
     search: str | None = None,
-    augment: Sequence[str] = (),
+    augment: Sequence[str] | None = None,
     checkpoint: Any = None,
     protocol: str = "auto",
     random_state: int | None = 0,
@@ -83,9 +83,10 @@ def train_model(
         As in `emotion_pipeline`.
     search : {"grid", "halving"}, default=None
         Search the model's grid on inner folds of whole speakers, anew in every fold of the evaluation.
-    augment : sequence of str, default=()
+    augment : sequence of str, default=None
         As in `ClipAugmenter`: one altered copy of each training clip for each entry. Nothing altered is tested on, nor
-        is a setting chosen by it. Masks of frames are for networks.
+        is a setting chosen by it. Masks of frames are for networks. None gives a named model what it is best trained
+        with (`sersk.models.training_copies`).
     checkpoint : path, default=None
         Folder where a network keeps how far its training has come, in every fold: the same call goes on from there. It
         has no effect for other models.

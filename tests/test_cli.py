@@ -476,16 +476,26 @@ def test_fit_trains_on_altered_copies(corpus):
     assert result.exit_code == 0
     assert "54/54" in result.stderr, "18 clips and two copies of each"
     assert result.stdout != plain
-    assert read_card("model.sersk")["n_clips"] == 18
+    card = read_card("model.sersk")
+    assert (card["n_clips"], card["copies"]) == (18, ["noise", "gain"])
     same = sersk("evaluate", corpus, "--augment", "noise,gain", "--features", "means-180", "--jobs", 1)
     assert same.stdout == result.stdout
+    assert fit(corpus, "--augment", "none").stdout == plain
+
+
+def test_without_a_word_a_model_gets_the_copies_that_are_best_for_it(corpus, monkeypatch):
+    named = fit(corpus, "--augment", "gain").stdout
+    plain = fit(corpus).stdout
+    monkeypatch.setattr(experiments, "training_copies", {"lda": ("gain",)}.get)
+    assert fit(corpus).stdout == named
+    assert fit(corpus, "--augment", "none").stdout == plain != named
 
 
 def test_an_augmentation_that_is_none_or_does_not_fit_is_refused(corpus):
     result = fit("no such corpus", "--augment", "noise,nose")
     assert (result.exit_code, result.stdout) == (2, "")
     told = " ".join(result.stderr.split())
-    assert f"there is no 'nose'; give some of {', '.join(options.AUGMENTATIONS)}, with commas." in told
+    assert f"there is no 'nose'; give none, or some of {', '.join(options.AUGMENTATIONS)}, with commas." in told
     assert errors(fit(corpus, "--augment", "time_mask")) == [
         "error: time_mask: this model learns from vectors, and masks hide frames of sequences."
     ]

@@ -186,6 +186,14 @@ def test_parts_have_copies_of_their_own_clips(speech, extracted):
     pd.testing.assert_frame_equal(prepared["male"].evaluate().predictions, report.predictions)
 
 
+def test_a_model_gets_the_copies_that_are_best_for_it(speech, extracted, monkeypatch):
+    monkeypatch.setattr(experiments, "training_copies", {"lda": ("gain", "gain")}.get)
+    by_itself, told, none = whole(speech), whole(speech, augment=["gain", "gain"]), whole(speech, augment=())
+    assert extracted == [72, 72, 24]
+    pd.testing.assert_frame_equal(by_itself.evaluate().predictions, told.evaluate().predictions)
+    assert none.corpus.data.shape == told.corpus.data[:, 0].shape
+
+
 class Witness(ClassifierMixin, BaseEstimator):
     """Notes what each fit and each prediction gets."""
 

@@ -25,7 +25,7 @@ from speakers import EMOTIONS, cheap_mfcc
 
 from sersk import AcousticFeatures, FrameScaler, FrameSequences, emotion_pipeline
 from sersk.corpora import make_emotional_speech
-from sersk.models import MODEL_NAMES, SpeakerCalibratedClassifier, fit_with_speakers, parameter_grid
+from sersk.models import MODEL_NAMES, SpeakerCalibratedClassifier, fit_with_speakers, parameter_grid, training_copies
 from sersk.models.classical import BASELINES, CLASSICAL_NAMES
 from sersk.models.network_recipes import NETWORKS
 
@@ -332,3 +332,9 @@ def test_without_keras_classical_models_work_and_networks_tell_what_to_install()
     for error in errors:
         assert error.startswith("Networks need Keras and JAX (")
         assert error.endswith("): pip install 'sersk[keras]'")
+
+
+def test_the_lstm_is_trained_on_copies_too():
+    copies = {name: training_copies(name) for name in MODEL_NAMES if training_copies(name)}
+    assert copies == {"lstm": ("speed",) * 4}, "as sersk fit --help tells"
+    assert training_copies(GaussianNB()) == ()

@@ -5,7 +5,7 @@ from .boosting import XGBoostClassifier
 from .calibration import SpeakerCalibratedClassifier
 from .discriminant import ShrinkageLDA
 from .folds import fit_with_speakers, speaker_folds
-from .registry import MODEL_NAMES, emotion_pipeline, parameter_grid
+from .registry import MODEL_NAMES, emotion_pipeline, parameter_grid, training_copies
 from .search import SpeakerSearch
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "fit_with_speakers",
     "parameter_grid",
     "speaker_folds",
+    "training_copies",
 ]

@@ -51,7 +51,7 @@ class ClipAugmenter(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         Limits of the tempo, which leaves the pitch alone; above 1 is faster.
     pitch : (float, float), default=(-2.0, 2.0)
         Limits of the shift of pitch in semitones, which leaves the tempo alone.
-    speed : (float, float), default=(0.9, 1.1)
+    speed : (float, float), default=(0.85, 1.18)
         Limits of the speed, which changes tempo and pitch together; above 1 is faster.
     shift : (float, float), default=(-0.2, 0.2)
         Limits of the shift in time in seconds; above 0 is later. Zeros move in.
@@ -116,7 +116,7 @@ class ClipAugmenter(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         snr: tuple[float, float] = (10.0, 30.0),
         stretch: tuple[float, float] = (0.8, 1.25),
         pitch: tuple[float, float] = (-2.0, 2.0),
-        speed: tuple[float, float] = (0.9, 1.1),
+        speed: tuple[float, float] = (0.85, 1.18),
         shift: tuple[float, float] = (-0.2, 0.2),
         gain: tuple[float, float] = (-6.0, 6.0),
         time_mask: float = 0.15,

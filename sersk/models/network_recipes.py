@@ -31,6 +31,8 @@ class NetworkRecipe:
         How frames are scaled, as in `FrameScaler`; for vectors "corpus" means `StandardScaler`. None leaves them.
     training : dict
         Parameters of `KerasSequenceClassifier`.
+    copies : tuple of str
+        What it is best trained with, by the names of `ClipAugmenter`.
     grid : dict
         What to search, by the classifier's parameter names.
     """
@@ -40,6 +42,7 @@ class NetworkRecipe:
     preset: str | None = None
     scope: str | None = "corpus"
     training: dict[str, Any] = field(default_factory=dict)
+    copies: tuple[str, ...] = ()
     grid: Grid = field(default_factory=dict)
 
     def front(self) -> Any:
@@ -74,7 +77,7 @@ _DESCRIPTORS: dict[str, Any] = {
     "deltas": 1,
     "n_mels": 64,
     "trim": True,
-    "step": 2,
+    "step": 4,
 }
 _SPECTRUM: dict[str, Any] = {"descriptors": ("log_mel",), "deltas": 0, "n_mels": 64, "trim": True, "step": 2}
 _TRAINING: dict[str, Any] = {"optimizer__weight_decay": 0.01, "epochs": 30}
@@ -107,7 +110,9 @@ NETWORKS: dict[str, NetworkRecipe] = {
     "lstm": NetworkRecipe(
         "lstm",
         _DESCRIPTORS,
-        training=_TRAINING | {"n_networks": 3, "time_mask": 0.2, "frequency_mask": 0.1, "model__dropout": 0.5},
+        training=_TRAINING
+        | {"epochs": 8, "n_networks": 3, "time_mask": 0.2, "frequency_mask": 0.1, "model__dropout": 0.5},
+        copies=("speed",) * 4,
         grid={"model__units": [48, 64, 96], "optimizer__learning_rate": [1e-3, 2e-3]},
     ),
     "cnn-lstm": NetworkRecipe(

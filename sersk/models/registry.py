@@ -97,6 +97,38 @@ def parameter_grid(model: str, *, features: Any = "default") -> Grid:
     return {f"classifier__{name}": values for name, values in grid.items()}
 
 
+def training_copies(model: Any) -> tuple[str, ...]:
+    """
+    Name the altered copies of clips that a model is best trained with, besides the clips themselves.
+
+    A corpus has few speakers, and a network learns their clips by heart. At another speed a clip is another voice's:
+    pitch and formants move together (Ko et al. 2015, "Audio augmentation for speech recognition", Interspeech).
+
+    Parameters
+    ----------
+    model : str or estimator
+        As in `emotion_pipeline`.
+
+    Returns
+    -------
+    tuple of str
+        `methods` of `ClipAugmenter`; none for an estimator of yours.
+
+    See Also
+    --------
+    sersk.ClipAugmenter : Makes the copies.
+
+    Examples
+    --------
+    >>> from sersk import ClipAugmenter, emotion_pipeline
+    >>> from sersk.models import training_copies
+    >>> training_copies("lstm"), training_copies("lda")
+    (('speed', 'speed', 'speed', 'speed'), ())
+    >>> model = ClipAugmenter(emotion_pipeline("lda"), training_copies("lda"), random_state=0)
+    """
+    return NETWORKS[model].copies if isinstance(model, str) and model in NETWORKS else ()
+
+
 def _network_pipeline(model: str, features: Any, random_state: Any) -> Pipeline:
     from .keras_classifier import KerasSequenceClassifier
 
