@@ -306,11 +306,13 @@ class _CopyTrainer(ClassifierMixin, BaseEstimator):
     def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None) -> Self:
         n_clips, n_copies = X.shape[:2]
         rows = np.concatenate([X[:, copy] for copy in range(n_copies)])
-        usable = ~np.isnan(rows).reshape(len(rows), -1).all(axis=1)
         # Where speakers are unknown, a clip and its copies stay together by the clip's number, as in ClipAugmenter.
         together = np.tile(np.arange(n_clips) if groups is None else groups, n_copies)
-        self.estimator_ = clone(self.estimator)
-        fit_with_speakers(self.estimator_, rows[usable], np.tile(y, n_copies)[usable], together[usable])
+        labels = np.tile(y, n_copies)
+        lost = np.isnan(rows).reshape(len(rows), -1).all(axis=1)
+        if lost.any():
+            rows, labels, together = rows[~lost], labels[~lost], together[~lost]
+        self.estimator_ = fit_with_speakers(clone(self.estimator), rows, labels, together)
         self.classes_ = self.estimator_.classes_
         return self
 

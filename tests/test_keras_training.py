@@ -22,7 +22,7 @@ from sersk.models.keras_batches import Batches, predict_batches, rounded_length,
 from sersk.models.keras_checkpoint import fingerprint, load_state, plain_value, save_state
 from sersk.models.keras_supervisor import Supervisor
 from sersk.models.keras_training import Trainer, all_devices, seeded
-from sersk.models.networks import build_network
+from sersk.models.networks import build_network, cnn, lstm
 
 X, Y, GROUPS = padded_speech()
 
@@ -255,6 +255,21 @@ def test_a_state_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
         save_state(tmp_path / "state.npz", network, {"waited": 1}, None)
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
     assert (tmp_path / "state.npz").read_bytes() == content
+
+
+def test_functions_and_optimizers_are_told_apart_by_what_they_are():
+    def inside():
+        pass
+
+    rate = keras.optimizers.schedules.CosineDecay
+    own = fingerprint({"architecture": lstm, "optimizer": keras.optimizers.AdamW(rate(1e-3, 10))})
+    assert own == fingerprint({"architecture": lstm, "optimizer": keras.optimizers.AdamW(rate(1e-3, 10))})
+    others = {
+        fingerprint({"architecture": architecture, "optimizer": optimizer})
+        for architecture in (lstm, cnn, inside, lambda: None)
+        for optimizer in (keras.optimizers.AdamW(rate(1e-3, 9)), keras.optimizers.Adam(rate(1e-3, 10)))
+    }
+    assert len(others - {own}) == 8
 
 
 def test_fingerprints_tell_apart_whatever_matters(monkeypatch):

@@ -122,8 +122,8 @@ def fingerprint(*parts: Any) -> str:
 
     Parameters
     ----------
-    *parts : ndarray or object with a telling repr
-        Everything that the outcome depends on.
+    *parts : ndarray, function, object with ``get_config`` or with a telling repr
+        Everything that the outcome depends on; of a function, its name.
 
     Returns
     -------
@@ -133,6 +133,16 @@ def fingerprint(*parts: Any) -> str:
     digest = hashlib.sha256(f"{keras.backend.backend()} {keras.__version__} {sys.byteorder}".encode())
     for part in parts:
         is_numbers = isinstance(part, np.ndarray) and part.dtype != object
-        digest.update(f"{part.shape} {part.dtype}".encode() if is_numbers else repr(part).encode())
+        digest.update(f"{part.shape} {part.dtype}".encode() if is_numbers else _told(part).encode())
         digest.update(np.ascontiguousarray(part).tobytes() if is_numbers else b"")
     return digest.hexdigest()[:32]
+
+
+def _told(part: Any) -> str:
+    """Say what it is, in words that are the same in another process."""
+    if isinstance(part, dict):
+        return str({name: _told(value) for name, value in part.items()})
+    if hasattr(part, "get_config"):
+        return f"{type(part).__name__} {part.get_config() | {'name': None}}"  # Keras counts its names
+    name = getattr(part, "__qualname__", "<")  # those made inside functions have names like others
+    return repr(part) if "<" in name else f"{part.__module__}.{name}"

@@ -197,10 +197,11 @@ def train_networks(
     name = fingerprint(settled, X, target, weight) if plan.checkpoint is not None else ""
     done: list[Trained] = []
     for seed, (train, held) in zip(seeds, folds, strict=True):
+        part = train if len(held) else slice(None)  # of all clips no copy is made
         batches = Batches(
-            X[train],
-            smooth[train],
-            weight[train],
+            X[part],
+            smooth[part],
+            weight[part],
             batch_size=plan.batch_size,
             longest=plan.longest,
             masks=plan.masks,
