@@ -17,7 +17,7 @@ PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "scipy", "soundfile", "
 MODULES = {"scikit-learn": "sklearn"}  # those that are imported by another name
 
 
-def publish(name, title, rows, notes=""):
+def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
     """Print rows as a table and write it to artifacts/NAME.md."""
     table = pd.DataFrame(rows)
     widths = [max(len(str(value)) for value in [column, *table[column]]) for column in table]
@@ -30,7 +30,7 @@ def publish(name, title, rows, notes=""):
     versions = ", ".join(
         f"{package} {version(package)}" for package in PACKAGES if find_spec(MODULES.get(package, package))
     )
-    command = f"python benchmarks/{Path(sys.argv[0]).name}" + "".join(f" {argument}" for argument in sys.argv[1:])
+    command = f"python benchmarks/{Path(sys.argv[0]).name}" + "".join(f" {argument}" for argument in arguments)
     text = "\n".join(
         [
             f"# {title}",

@@ -42,25 +42,27 @@ def main():
         row = {"model": model}
         for name, corpus in corpora.items():
             row |= {f"{name} {what}": value for what, value in measure(model, corpus).items()}
-        rows[model] = row
-        print(row, file=sys.stderr, flush=True)
-        publish_rows([rows[name] for name in (*MODELS, NOTEBOOK) if name in rows])  # now: it may be interrupted
+            rows[model] = row
+            print(row, file=sys.stderr, flush=True)
+            publish_rows([rows[name] for name in (*MODELS, NOTEBOOK) if name in rows])  # now: it may be interrupted
 
 
 def publish_rows(rows):
-    pd.DataFrame(rows).to_csv(STORE, index=False)
+    table = pd.DataFrame(rows).fillna("-")
+    table.to_csv(STORE, index=False)
     publish(
         "models",
         "Models on unseen speakers",
-        rows,
+        table,
         "RAVDESS: 8 emotions, the six folds of test actors of EmoBox. EmoDB: 4 emotions, leave one speaker out. All that\n"
         "is learned, scaling, early stopping and calibration included, is learned on training folds. ECE: expected\n"
         "calibration error, 10 bins. fit s: on all clips of the corpus, features extracted. ms/clip: from one file to its\n"
         "emotion, model loaded and warm, the median of 15 clips. epoch s: a network's pass over as many clips as the corpus\n"
         "has, the median; an epoch of lstm is five, for the clips and four copies. MB: the model file.\n"
         "Settings of SVM, LDA, logistic regression and MLP were chosen on inner folds of training speakers\n"
-        "(choose_defaults.py), those of the networks on one to three inner folds of the first outer fold of RAVDESS; those of\n"
-        "XGBoost and the forest were not searched. Seconds are of two shared cores.",
+        "(choose_defaults.py), those of the networks on inner folds of the first outer fold of RAVDESS; those of\n"
+        "XGBoost and the forest were not searched. Seconds are of two shared cores. Rows may be of several runs.",
+        arguments=["[MODEL ...]"],
     )
 
 

@@ -539,6 +539,7 @@ def network(monkeypatch):
     """Let --model lstm be the stand-in."""
     pipeline = emotion_pipeline(Network(), features=cheap_features())
     monkeypatch.setattr(experiments, "emotion_pipeline", lambda *_args, **_options: clone(pipeline))
+    monkeypatch.setattr(experiments, "training_copies", lambda _model: ())
     monkeypatch.setattr(Network, "found", [], raising=False)
     return Network
 
