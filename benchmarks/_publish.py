@@ -17,6 +17,21 @@ PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "scipy", "soundfile", "
 MODULES = {"scikit-learn": "sklearn"}  # those that are imported by another name
 
 
+def kept_rows(name):
+    """Rows of earlier runs in artifacts/NAME.csv, by what stands in their first column."""
+    file = ARTIFACTS / f"{name}.csv"
+    rows = pd.read_csv(file, dtype=str).to_dict("records") if file.exists() else []
+    return {next(iter(row.values())): row for row in rows}
+
+
+def publish_kept(name, title, rows, notes=""):
+    """Publish rows, and keep them for the next run, which may measure some of them only."""
+    table = pd.DataFrame(rows).fillna("-")
+    table.to_csv(ARTIFACTS / f"{name}.csv", index=False)
+    first = table.columns[0].upper()
+    publish(name, title, table, f"{notes} Rows may be of several runs.", arguments=[f"[{first} ...]"])
+
+
 def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
     """Print rows as a table and write it to artifacts/NAME.md."""
     table = pd.DataFrame(rows)

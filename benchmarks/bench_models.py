@@ -15,8 +15,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import pandas as pd
-from _publish import ARTIFACTS, CORPORA, publish
+from _publish import CORPORA, kept_rows, publish_kept
 from sklearn.svm import SVC
 
 from sersk import load_corpus, predict_emotions, save_model
@@ -26,7 +25,6 @@ from sersk.models import training_copies
 NOTEBOOK = "means-180 + SVC(C=10)"
 MODELS = ("lda", "svm", "lstm", "cnn-lstm", "cnn", "mlp", "logistic", "ensemble", "xgboost", "forest")
 N_SINGLE = 15
-STORE = ARTIFACTS / "models.csv"
 
 
 def main():
@@ -36,8 +34,7 @@ def main():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # RAVDESS holds one pair of equal clips
             corpora[name] = load_corpus(CORPORA / name)
-    kept = pd.read_csv(STORE, dtype=str).to_dict("records") if STORE.exists() else []
-    rows = {row["model"]: row for row in kept}
+    rows = kept_rows("models")
     for model in models:
         row = {"model": model}
         for name, corpus in corpora.items():
@@ -48,12 +45,10 @@ def main():
 
 
 def publish_rows(rows):
-    table = pd.DataFrame(rows).fillna("-")
-    table.to_csv(STORE, index=False)
-    publish(
+    publish_kept(
         "models",
         "Models on unseen speakers",
-        table,
+        rows,
         "RAVDESS: 8 emotions, the six folds of test actors of EmoBox. EmoDB: 4 emotions, leave one speaker out. All that\n"
         "is learned, scaling, early stopping and calibration included, is learned on training folds. ECE: expected\n"
         "calibration error, 10 bins. fit s: on all clips of the corpus, features extracted. ms/clip: from one file to its\n"
@@ -61,8 +56,7 @@ def publish_rows(rows):
         "has, the median; an epoch of lstm is five, for the clips and four copies. MB: the model file.\n"
         "Settings of SVM, LDA, logistic regression and MLP were chosen on inner folds of training speakers\n"
         "(choose_defaults.py), those of the networks on inner folds of the first outer fold of RAVDESS; those of\n"
-        "XGBoost and the forest were not searched. Seconds are of two shared cores. Rows may be of several runs.",
-        arguments=["[MODEL ...]"],
+        "XGBoost and the forest were not searched. Seconds are of two shared cores.",
     )
 
 
