@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 
 import joblib
@@ -21,6 +22,7 @@ import pytest
 import sklearn
 from conftest import NO_KERAS, padded_speech, tiny_network
 from numpy.testing import assert_allclose, assert_array_equal
+from packaging.version import Version
 from scipy.special import softmax
 from sklearn.base import clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
@@ -710,7 +712,9 @@ def test_two_devices_come_to_what_one_does():
     assert told["backend"] == "jax", "where none was named"
     assert (told["devices"], told["shards"]) == (2, 1)
     one = tiny_network(**options).fit(X, Y, GROUPS)
-    assert_allclose(told["probabilities"], one.predict_proba(X), atol=1e-5)
+    # JAX 0.5 comes to one of two outcomes with two devices on CPU, from run to run; JAX 0.10 to the same always.
+    exact = Version(version("jax")) >= Version("0.10")
+    assert_allclose(told["probabilities"], one.predict_proba(X), atol=1e-5 if exact else 2e-3)
     assert_allclose(told["losses"], one.history_["loss"], rtol=1e-5)
     assert told["error"] == "batch_size: expected a multiple of the 2 devices, got 3."
 
