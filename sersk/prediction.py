@@ -63,7 +63,7 @@ def predict_emotions(
     ValueError
         If `clips` are no clips at all, or the model file cannot be used.
     AudioError
-        If a clip cannot be read and the model's first step is not `AcousticFeatures` (has no ``extract``).
+        If a clip cannot be read and the model's first step has no ``extract``, as those of sersk have.
 
     Examples
     --------

@@ -9,11 +9,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import sklearn
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
-from sklearn.utils import check_random_state, get_tags
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
@@ -22,14 +20,15 @@ from sersk.augmentation import WAVEFORM_METHODS, alter_clips, count_frames, gene
 from sersk.extraction import Clips, check_clips
 from sersk.normalization import check_frames
 
-from .folds import fit_with_speakers
+from .decision import Delegates, answers
+from .folds import fit_with_speakers, wants_speakers
 
 MASKS = ("time_mask", "frequency_mask")
 _LIMITS = {method: method for method in WAVEFORM_METHODS} | {"noise": "snr"}
 _RATIOS = ("stretch", "speed")
 
 
-class ClipAugmenter(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
     Train a classifier on altered copies of the clips besides the clips themselves.
 
@@ -213,48 +212,11 @@ class ClipAugmenter(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         if len(parts) == 1:
             return X, y, None if groups is None else np.asarray(groups)
         stacked = np.concatenate(parts) if _are_frames(X) else [clip for part in parts for clip in part]
-        if groups is None and not _predicts_by_speaker(self.estimator):
+        if groups is None and not wants_speakers(self.estimator, "predict"):
             groups = np.arange(len(y))
         return stacked, np.tile(y, len(parts)), None if groups is None else np.tile(np.asarray(groups), len(parts))
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """
-        Name the most probable emotion.
-
-        Parameters
-        ----------
-        X : clips, or array of shape (n_clips, n_frames, n_descriptors)
-            What the estimator takes; nothing is altered.
-
-        Returns
-        -------
-        ndarray of shape (n_clips,)
-            Emotions.
-        """
-        check_is_fitted(self)
-        predicted: npt.NDArray[Any] = self.estimator_.predict(X)
-        return predicted
-
-    @available_if(lambda self: _has(self, "predict_proba"))
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """
-        Estimate the probability of each emotion.
-
-        Parameters
-        ----------
-        X : clips, or array of shape (n_clips, n_frames, n_descriptors)
-            What the estimator takes; nothing is altered.
-
-        Returns
-        -------
-        ndarray of shape (n_clips, n_classes)
-            Probabilities, columns in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        probabilities: npt.NDArray[np.float64] = self.estimator_.predict_proba(X)
-        return probabilities
-
-    @available_if(lambda self: _has(self, "decision_function"))
+    @available_if(lambda self: answers(self, "decision_function"))
     def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
         """
         Score each emotion.
@@ -272,17 +234,6 @@ class ClipAugmenter(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         scores: npt.NDArray[np.float64] = self.estimator_.decision_function(X)
         return scores
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features seen by `fit`."""
-        check_is_fitted(self)
-        return int(self.estimator_.n_features_in_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        return tags
 
     def _check(self, X: Clips) -> Any:
         """Give the clips, or the frames, if the methods are for them and the estimator can take what comes of them."""
@@ -355,16 +306,3 @@ def _check_limits(name: str, limits: Sequence[Any], positive: bool) -> None:
 
 def _are_frames(X: Any) -> bool:
     return getattr(X, "ndim", 0) == 3
-
-
-def _has(model: ClipAugmenter, method: str) -> bool:
-    return hasattr(getattr(model, "estimator_", model.estimator), method)
-
-
-def _predicts_by_speaker(estimator: Any) -> bool:
-    """Tell what speaks of speakers themselves, such as scaling by speaker, from what only splits clips by them."""
-    with sklearn.config_context(enable_metadata_routing=True):
-        try:
-            return "groups" in get_routing_for_object(estimator).consumes("predict", ["groups"])
-        except NotImplementedError:  # an estimator that cannot say gets none of them anyway
-            return False

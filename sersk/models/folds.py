@@ -96,14 +96,31 @@ def fit_with_speakers(model: Any, X: Any, y: npt.ArrayLike, groups: npt.ArrayLik
     estimator
         The fitted model.
     """
+    if groups is None or not wants_speakers(model, "fit"):
+        return model.fit(X, y)
     with sklearn.config_context(enable_metadata_routing=True):
-        if groups is not None and _wants_speakers(model):
-            return model.fit(X, y, groups=np.asarray(groups))
-    return model.fit(X, y)
+        return model.fit(X, y, groups=np.asarray(groups))
 
 
-def _wants_speakers(model: Any) -> bool:
-    try:
-        return "groups" in get_routing_for_object(model).consumes("fit", ["groups"])
-    except NotImplementedError:  # AdaBoostClassifier and some others cannot say, even for what they hold
-        return False
+def wants_speakers(model: Any, method: str) -> bool:
+    """
+    Tell whether an estimator, or a part of it, asks for speakers.
+
+    Parameters
+    ----------
+    model : estimator
+        Any scikit-learn estimator.
+    method : {"fit", "predict"}
+        When. In `fit` speakers may only split the clips; who asks for them to predict means speakers themselves, as
+        scaling by speaker does.
+
+    Returns
+    -------
+    bool
+        Whether it takes ``groups`` then.
+    """
+    with sklearn.config_context(enable_metadata_routing=True):
+        try:
+            return "groups" in get_routing_for_object(model).consumes(method, ["groups"])
+        except NotImplementedError:  # AdaBoostClassifier and some others cannot say, even for what they hold
+            return False

@@ -12,14 +12,13 @@ from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import make_scorer, recall_score
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from .calibration import SpeakerCalibratedClassifier
 from .classical import Grid
+from .decision import Delegates
 from .folds import fit_with_speakers, inner_folds
 
 STRATEGIES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -29,7 +28,7 @@ STRATEGIES: dict[str, tuple[Any, dict[str, Any]]] = {
 _INNER_FOLDS = 4
 
 
-class SpeakerSearch(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """
     Search a grid on inner folds of whole speakers.
 
@@ -82,6 +81,8 @@ class SpeakerSearch(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     }
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
 
+    _fitted: ClassVar[str] = "best_estimator_"
+
     def __init__(self, estimator: Any, grid: Grid, *, strategy: str = "grid", n_jobs: int | None = None) -> None:
         self.estimator = estimator
         self.grid = grid
@@ -128,54 +129,6 @@ class SpeakerSearch(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.best_estimator_ = fit_with_speakers(clone(self.estimator).set_params(**self.best_params_), X, y, groups)
         self.classes_ = self.best_estimator_.classes_
         return self
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """
-        Name the most probable emotion with the best setting.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_clips, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_clips,)
-            Emotions.
-        """
-        check_is_fitted(self)
-        predicted: npt.NDArray[Any] = self.best_estimator_.predict(X)
-        return predicted
-
-    @property
-    def n_features_in_(self) -> int:
-        """Number of features seen by `fit`."""
-        check_is_fitted(self)
-        return int(self.best_estimator_.n_features_in_)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimator).input_tags
-        return tags
-
-    @available_if(lambda self: hasattr(getattr(self, "best_estimator_", self.estimator), "predict_proba"))
-    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """
-        Estimate the probability of each emotion with the best setting.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_clips, n_features)
-            Features.
-
-        Returns
-        -------
-        ndarray of shape (n_clips, n_classes)
-            Probabilities, columns in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        probabilities: npt.NDArray[np.float64] = self.best_estimator_.predict_proba(X)
-        return probabilities
 
 
 def uar(emotions: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
