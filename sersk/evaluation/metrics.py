@@ -57,7 +57,7 @@ def count_by(
     """
     check_consistent_length(emotions, predicted, groups)
     names = pd.Index(np.asarray(labels))
-    true, said = names.get_indexer(pd.Index(emotions)), names.get_indexer(pd.Index(predicted))
+    true, said = (names.get_indexer(pd.Index(np.asarray(given))) for given in (emotions, predicted))
     if min(true.min(initial=0), said.min(initial=0)) < 0:
         unknown = sorted({*np.asarray(emotions)[true < 0].tolist(), *np.asarray(predicted)[said < 0].tolist()})
         raise ValueError(f"labels: {', '.join(map(repr, unknown))} are not among {', '.join(map(repr, names))}.")
