@@ -9,6 +9,7 @@ from .models import ClipAugmenter as ClipAugmenter
 from .models import emotion_pipeline as emotion_pipeline
 from .models.keras_classifier import KerasSequenceClassifier as KerasSequenceClassifier
 from .normalization import FrameScaler as FrameScaler
+from .normalization import SpeakerScaler as SpeakerScaler
 from .persistence import load_model as load_model
 from .persistence import save_model as save_model
 from .prediction import predict_emotions as predict_emotions

@@ -37,6 +37,7 @@ TRUSTED_TYPES = (
     "sersk.models.discriminant.ShrinkageLDA",
     "sersk.models.keras_classifier.KerasSequenceClassifier",
     "sersk.normalization.FrameScaler",
+    "sersk.normalization.SpeakerScaler",
     "sersk.sequences.FrameSequences",
     "sersk.stored_models.StoredTree",
     "sklearn.calibration._CalibratedClassifier",

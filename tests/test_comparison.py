@@ -81,7 +81,7 @@ def test_other_clips_are_refused():
 
 def test_models_are_ranked_over_corpora():
     random = np.random.RandomState(0)
-    scores = pd.DataFrame(random.rand(14, 4).round(1) + [0.0, 0.5, 0.1, 0.6], columns=[*"abcd"])
+    scores = pd.DataFrame(random.rand(14, 4).round(1) + np.array([0.0, 0.5, 0.1, 0.6]), columns=[*"abcd"])
     found = rank_models(scores)
     expected = np.mean([rankdata(-row) for row in scores.to_numpy()], axis=0)  # with ties in between
     assert_allclose(found.ranks, expected)
