@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import AdaBoostClassifier
 from sklearn.feature_selection import SelectKBest
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -27,7 +27,7 @@ from speakers import EMOTIONS, Recorder, cheap_mfcc, speaker_matrix
 
 from sersk import AudioError, ClipAugmenter, EvaluationReport, emotion_pipeline, evaluate, load_corpus
 from sersk.corpora import make_emotional_speech
-from sersk.evaluation import make_protocol, split_stateless
+from sersk.evaluation import make_protocol, metrics, split_stateless
 from sersk.extraction import clip_source
 from sersk.models import SpeakerCalibratedClassifier, fit_with_speakers
 
@@ -389,3 +389,56 @@ def test_emodb(real_corpora):
     report = evaluate(emotion_pipeline("lda"), load_corpus(real_corpora / "emodb"))
     assert (report.protocol, len(report.predictions)) == ("loso", 339)
     assert report.uar >= 0.84
+
+
+# --- figures
+
+
+def told(probabilities=True):
+    """A report of predictions as they are."""
+    random = np.random.RandomState(0)
+    chances = random.dirichlet([0.5] * 3, size=len(Y))
+    table = pd.DataFrame({"file": MATRIX.files, "speaker": GROUPS, "fold": 1, "emotion": Y})
+    table["predicted"] = np.array(EMOTIONS)[chances.argmax(axis=1)]
+    if probabilities:
+        table[list(EMOTIONS)] = chances
+    return EvaluationReport("loso", "leave one speaker out", True, np.array(EMOTIONS), table)
+
+
+def test_figures_of_probabilities():
+    report = told()
+    truth, chances = report.predictions["emotion"], report.predictions[list(EMOTIONS)].to_numpy()
+    hits = (truth.to_numpy()[:, None] == np.array(EMOTIONS)).astype(float)
+    assert_allclose(report.log_loss, -np.log(chances[hits == 1]).mean(), rtol=1e-9)
+    assert_allclose(report.brier_score, ((chances - hits) ** 2).sum(axis=1).mean(), rtol=1e-9)
+    assert report.calibration_error == metrics.calibration_error(truth, chances, EMOTIONS)
+    assert_allclose(report.macro_f1, f1_score(truth, report.predictions["predicted"], average="macro"), rtol=1e-9)
+    without = told(probabilities=False)
+    assert np.isnan([without.log_loss, without.brier_score, without.calibration_error]).all()
+    assert without.macro_f1 == report.macro_f1
+
+
+def test_figures_by_speaker_and_their_limits():
+    report = told()
+    table = report.by("speaker")
+    assert table.index.tolist() == sorted(set(GROUPS))
+    for speaker, row in table.iterrows():
+        his = report.predictions[speaker == GROUPS]
+        assert row["clips"] == len(his)
+        assert row["uar"] == pytest.approx(balanced_accuracy_score(his["emotion"], his["predicted"]))
+        assert row["wa"] == pytest.approx(accuracy_score(his["emotion"], his["predicted"]))
+    intervals = report.intervals()
+    assert intervals["uar"].low < report.uar < intervals["uar"].high
+    assert intervals["wa"].low < report.wa < intervals["wa"].high
+    with pytest.raises(ValueError, match="nothing is known of the gender"):
+        report.by("gender")
+
+
+def test_where_speakers_are_unknown_the_limits_are_drawn_from_clips():
+    known, unknown = told(), told()
+    unknown.predictions["speaker"] = None
+    by_clip = unknown.intervals()["uar"]
+    assert by_clip.low < unknown.uar < by_clip.high
+    assert by_clip != known.intervals()["uar"]
+    with pytest.raises(ValueError, match="nothing is known of the speaker"):
+        unknown.by("speaker")

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    f1_score,
+    log_loss,
+    recall_score,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, get_tags
 from sklearn.utils.parallel import Parallel, delayed
@@ -19,6 +27,7 @@ from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
 from sersk.models.folds import fit_with_speakers
 
+from .metrics import Counts, Interval, calibration_error, count_by, interval_over_speakers, uar_of, wa_of
 from .protocols import make_protocol
 
 
@@ -65,6 +74,83 @@ class EvaluationReport:
     def wa(self) -> float:
         """Weighted accuracy: share of the clips that are right."""
         return float(accuracy_score(self.predictions["emotion"], self.predictions["predicted"]))
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of the emotions' F1 scores."""
+        return float(f1_score(self.predictions["emotion"], self.predictions["predicted"], average="macro"))
+
+    @property
+    def log_loss(self) -> float:
+        """Mean negative logarithm of the true emotion's probability; NaN for a model without probabilities."""
+        return self._of_probabilities(log_loss)
+
+    @property
+    def brier_score(self) -> float:
+        """Mean squared distance of the probabilities from 1 and 0, summed over the emotions; NaN without any."""
+        return self._of_probabilities(brier_score_loss, scale_by_half=False)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error in ten bins; NaN for a model without probabilities."""
+        return self._of_probabilities(calibration_error)
+
+    def _of_probabilities(self, figure: Callable[..., float], **options: Any) -> float:
+        if not {*self.labels} <= {*self.predictions.columns}:
+            return float("nan")
+        chances = self.predictions[list(self.labels)].to_numpy()
+        return float(figure(self.predictions["emotion"], chances, labels=self.labels, **options))
+
+    def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
+        """
+        Tell how far UAR and WA may be off for other speakers of the kind.
+
+        Parameters
+        ----------
+        confidence : float, default=0.95
+            How often such limits hold.
+
+        Returns
+        -------
+        dict of str to Interval
+            ``"uar"`` and ``"wa"``, by drawing whole speakers; where these are unknown, clips.
+        """
+        counts = self._counts("speaker")[1]
+        figures = {"uar": uar_of, "wa": wa_of}
+        return {name: interval_over_speakers(one, counts, confidence=confidence) for name, one in figures.items()}
+
+    def by(self, column: str) -> pd.DataFrame:
+        """
+        Part the figures by speaker, gender, fold or whatever else the predictions have a column for.
+
+        Parameters
+        ----------
+        column : str
+            Of `predictions`.
+
+        Returns
+        -------
+        DataFrame of shape (n_values, 3)
+            ``clips``, ``uar`` over the emotions that each value has, and ``wa``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column, or nothing in it.
+        """
+        if column not in self.predictions or self.predictions[column].isna().all():
+            raise ValueError(f"by: nothing is known of the {column} of these clips.")
+        names, counts = self._counts(column)
+        figures = {"clips": counts.sum(axis=(1, 2)).astype(int), "uar": uar_of(counts), "wa": wa_of(counts)}
+        return pd.DataFrame(figures, index=pd.Index(names, name=column))
+
+    def _counts(self, column: str) -> tuple[npt.NDArray[Any], Counts]:
+        groups = self.predictions[column]
+        known = groups.notna()
+        if not known.any():
+            groups, known = pd.Series(np.arange(len(groups)), groups.index), ~known
+        rows = self.predictions[known]
+        return count_by(rows["emotion"], rows["predicted"], groups[known], self.labels)
 
     @property
     def recalls(self) -> dict[str, float]:
