@@ -13,13 +13,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils.metaestimators import available_if
 
 from .audio import AudioError
 from .corpora import split_corpus
 from .evaluation import EvaluationReport, evaluate, make_protocol
 from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid, training_copies
 from .models.augmented import MASKS
+from .models.decision import Delegates
 from .models.search import uar
 from .sequences import FrameSequences
 
@@ -291,7 +291,7 @@ def _with_copies(pipeline: Pipeline, augment: Sequence[str], random_state: int |
     return ClipAugmenter(pipeline, methods, random_state=random_state), _CopyTrainer(learner), depth + 1
 
 
-class _CopyTrainer(ClassifierMixin, BaseEstimator):
+class _CopyTrainer(Delegates, ClassifierMixin, BaseEstimator):
     """
     Do on features what `ClipAugmenter` does on clips: a row of X is a clip's own features, then those of its copies.
 
@@ -316,14 +316,8 @@ class _CopyTrainer(ClassifierMixin, BaseEstimator):
         self.classes_ = self.estimator_.classes_
         return self
 
-    def predict(self, X: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        predicted: npt.NDArray[Any] = self.estimator_.predict(X[:, 0])
-        return predicted
-
-    @available_if(lambda self: hasattr(getattr(self, "estimator_", self.estimator), "predict_proba"))
-    def predict_proba(self, X: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        probabilities: npt.NDArray[np.float64] = self.estimator_.predict_proba(X[:, 0])
-        return probabilities
+    def _ask(self, method: str, X: npt.NDArray[Any], groups: npt.ArrayLike | None) -> Any:
+        return super()._ask(method, X[:, 0], groups)
 
 
 def _which(name: str, by: str | None) -> str:

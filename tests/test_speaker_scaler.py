@@ -7,13 +7,14 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.utils import Bunch
 from speakers import scikit_learns_checks, speaker_matrix
 
-from sersk import SpeakerScaler
-from sersk.models import fit_with_speakers
+from sersk import ClipAugmenter, SpeakerScaler, evaluate
+from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, fit_with_speakers
 
 NAMES, CHECKS, KEYWORDS = scikit_learns_checks([SpeakerScaler()], expected={})
 X, Y, GROUPS = speaker_matrix(spread=2.0)
@@ -88,3 +89,29 @@ def test_speakers_reach_it_in_a_pipeline():
     assert by_speaker > unknown + 0.2
     assert len(scores) == len(np.unique(GROUPS))
     assert scores[0] == pytest.approx(by_speaker)
+
+
+def shout(X):
+    """Every speaker far from all others, in his own direction."""
+    speakers, who = np.unique(GROUPS, return_inverse=True)
+    return X + 30 * np.random.RandomState(1).randn(len(speakers), X.shape[1])[who]
+
+
+LDA = make_pipeline(SpeakerScaler(), LinearDiscriminantAnalysis())
+HELD = {
+    "itself": LDA,
+    "pipeline": make_pipeline(FunctionTransformer(), LDA),
+    "augmenter": ClipAugmenter(LDA, ()),
+    "search": SpeakerSearch(LDA, {"lineardiscriminantanalysis__solver": ["svd"]}),
+    "calibration": make_pipeline(SpeakerScaler(), SpeakerCalibratedClassifier(LinearDiscriminantAnalysis())),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_evaluation_scales_test_speakers_by_their_own_clips(name):
+    report = evaluate(HELD[name], Bunch(data=shout(X), target=Y, groups=GROUPS), protocol="loso")
+    scaled = SpeakerScaler().fit_transform(shout(X), groups=GROUPS)
+    expected = cross_val_predict(LinearDiscriminantAnalysis(), scaled, Y, cv=LeaveOneGroupOut(), groups=GROUPS)
+    assert_array_equal(report.predictions["predicted"], expected)
+    unknown = evaluate(HELD[name], Bunch(data=shout(X), target=Y, groups=None), protocol="random")
+    assert report.uar > unknown.uar

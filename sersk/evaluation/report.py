@@ -326,5 +326,5 @@ def _test_fold(
 ) -> tuple[npt.NDArray[Any], pd.DataFrame | None]:
     fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
     tested = _safe_indexing(X, test)
-    predicted, probabilities = predict_both(model, tested)
+    predicted, probabilities = predict_both(model, tested, None if groups is None else groups[test])
     return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)

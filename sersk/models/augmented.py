@@ -12,15 +12,14 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sersk.augmentation import WAVEFORM_METHODS, alter_clips, count_frames, generator, mask_frames
 from sersk.extraction import Clips, check_clips
 from sersk.normalization import check_frames
 
-from .decision import Delegates, answers
+from .decision import Delegates
 from .folds import fit_with_speakers, wants_speakers
 
 MASKS = ("time_mask", "frequency_mask")
@@ -215,25 +214,6 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if groups is None and not wants_speakers(self.estimator, "predict"):
             groups = np.arange(len(y))
         return stacked, np.tile(y, len(parts)), None if groups is None else np.tile(np.asarray(groups), len(parts))
-
-    @available_if(lambda self: answers(self, "decision_function"))
-    def decision_function(self, X: Any) -> npt.NDArray[np.float64]:
-        """
-        Score each emotion.
-
-        Parameters
-        ----------
-        X : clips, or array of shape (n_clips, n_frames, n_descriptors)
-            What the estimator takes; nothing is altered.
-
-        Returns
-        -------
-        ndarray of shape (n_clips, n_classes), or (n_clips,) for two classes
-            Scores, as the estimator gives them.
-        """
-        check_is_fitted(self)
-        scores: npt.NDArray[np.float64] = self.estimator_.decision_function(X)
-        return scores
 
     def _check(self, X: Clips) -> Any:
         """Give the clips, or the frames, if the methods are for them and the estimator can take what comes of them."""

@@ -96,10 +96,30 @@ def fit_with_speakers(model: Any, X: Any, y: npt.ArrayLike, groups: npt.ArrayLik
     estimator
         The fitted model.
     """
-    if groups is None or not wants_speakers(model, "fit"):
-        return model.fit(X, y)
-    with sklearn.config_context(enable_metadata_routing=True):
-        return model.fit(X, y, groups=np.asarray(groups))
+    return _hand_on(model.fit, "fit", model, groups, X, y)
+
+
+def predict_with_speakers(model: Any, X: Any, groups: npt.ArrayLike | None, method: str = "predict") -> Any:
+    """
+    Predict, handing the speakers to those of the model's parts that want them, such as `sersk.SpeakerScaler`.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    X : clips or array of shape (n_clips, n_features)
+        Whatever the model takes.
+    groups : array-like of shape (n_clips,) or None
+        Speakers.
+    method : {"predict", "predict_proba", "decision_function"}, default="predict"
+        What is asked for.
+
+    Returns
+    -------
+    ndarray
+        What the method gives.
+    """
+    return _hand_on(getattr(model, method), "predict", model, groups, X)
 
 
 def wants_speakers(model: Any, method: str) -> bool:
@@ -124,3 +144,10 @@ def wants_speakers(model: Any, method: str) -> bool:
             return "groups" in get_routing_for_object(model).consumes(method, ["groups"])
         except NotImplementedError:  # AdaBoostClassifier and some others cannot say, even for what they hold
             return False
+
+
+def _hand_on(call: Any, method: str, model: Any, groups: npt.ArrayLike | None, *data: Any) -> Any:
+    if groups is None or not wants_speakers(model, method):
+        return call(*data)
+    with sklearn.config_context(enable_metadata_routing=True):
+        return call(*data, groups=np.asarray(groups))
