@@ -43,7 +43,7 @@ class Experiment:
         Altered copies that each training clip has, by the names of `ClipAugmenter`.
     corpus : Bunch
         Of the clips that could be read: `data` (what `learner` takes), `target`, `groups`, `files` (the clips
-        themselves) and `positions` in the corpus.
+        themselves), `frame` and `positions` in the corpus.
     failures : list of (str, AudioError)
         Clips that could not be read and were left out.
     protocol : str
@@ -217,6 +217,7 @@ def prepare_experiments(
             target=part.target[kept],
             groups=None if part.groups is None else part.groups[kept],
             files=[corpus.data[position] for position in part.data[kept]],
+            frame=None if part.frame is None else part.frame[kept].reset_index(drop=True),
             positions=part.data[kept],
         )
         _check(readable, protocol, "readable clips", _which(name, by))
@@ -328,10 +329,10 @@ def _parts(corpus: Bunch, by: str | None) -> dict[str, Bunch]:
     """Give the whole corpus and its parts, the positions of the clips in place of these."""
     places = np.arange(len(corpus.data))
     groups = None if corpus.groups is None else np.asarray(corpus.groups)
-    whole = Bunch(data=places, target=np.asarray(corpus.target), groups=groups)
+    whole = Bunch(data=places, target=np.asarray(corpus.target), groups=groups, frame=corpus.get("frame"))
     if by is None:
         return {MIXED: whole}
-    parts = split_corpus(Bunch(**whole, frame=corpus.frame), by)
+    parts = split_corpus(whole, by)
     if len(parts) == 1 and len(next(iter(parts.values())).data) == len(places):
         raise ValueError(f"The {by} of all clips is {next(iter(parts))!r}; a model of these is the mixed one already.")
     if MIXED in parts:

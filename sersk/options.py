@@ -15,7 +15,7 @@ NETWORKS = (
 )  # fmt: skip
 MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble", *NETWORKS)
 PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
-PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "random")
+PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
 SEARCHES = ("grid", "halving")
 AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
 NO_COPIES = "none"

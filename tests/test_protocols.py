@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.utils import Bunch
@@ -55,7 +56,10 @@ def test_auto_takes_what_fits(given, name, n_folds):
     assert protocol.speaker_independent == (name != "random")
 
 
-@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name != "auto"])
+BY_COLUMN = ("corpora", "statements", "split")
+
+
+@pytest.mark.parametrize("name", [name for name in PROTOCOLS if name not in ("auto", *BY_COLUMN)])
 def test_every_clip_is_tested_once(name):
     protocol = make_protocol(RAVDESS, name)
     assert protocol.name == name
@@ -73,10 +77,85 @@ def test_a_random_split_says_what_it_is():
         assert "DEPENDENT" not in make_protocol(RAVDESS, name).description
 
 
+# Four speakers of two corpora, eight clips each; the second corpus has an emotion more.
+TABLE = pd.DataFrame(
+    {
+        "speaker": np.repeat(["a:1", "a:2", "b:1", "b:2"], 8),
+        "corpus": np.repeat(["a", "b"], 16),
+        "emotion": [*["happy", "sad"] * 8, *["happy", "sad", "bored", "sad"] * 4],
+        "statement": np.tile(np.repeat(["kids", "dogs"], 4), 4),
+    }
+)
+
+
+def tabled(table=TABLE, **columns):
+    table = table.assign(**columns)
+    return Bunch(target=table["emotion"].to_numpy(), groups=table["speaker"].to_numpy(), frame=table)
+
+
+def test_a_corpus_is_left_out_and_tested_on_the_emotions_that_the_others_have():
+    protocol = make_protocol(tabled(), "corpora")
+    assert protocol.speaker_independent
+    assert protocol.description == (
+        "leave one corpus out, 2 corpora; 4 clips of emotions that the others lack are not tested, unseen speakers"
+    )
+    (of_b, a), (of_a, b) = protocol.folds
+    assert_array_equal(a, np.arange(16))
+    assert_array_equal(of_b, np.arange(16, 32))
+    assert_array_equal(of_a, np.arange(16))
+    assert set(TABLE["corpus"][b]) == {"b"}
+    assert sorted(set(TABLE["emotion"][b])) == ["happy", "sad"]
+    assert "lack" not in make_protocol(tabled(emotion=["happy", "sad"] * 16), "corpora").description
+
+
+def test_statements_are_whole_and_the_speakers_known():
+    protocol = make_protocol(tabled(), "statements")
+    assert not protocol.speaker_independent
+    assert protocol.description == (
+        "2 folds of whole statements, 2 statements, SPEAKER-DEPENDENT: says nothing of new voices"
+    )
+    for train, test in protocol.folds:
+        assert not set(TABLE["statement"][train]) & set(TABLE["statement"][test])
+    assert_array_equal(np.sort(np.concatenate([test for _, test in protocol.folds])), np.arange(32))
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_split_of_a_manifest(apart):
+    split = np.where(TABLE["speaker"] == "b:2", "test", "train").astype(object)
+    split[:2] = "train" if apart else "test"
+    split[2:4] = "dev"
+    ((train, test),) = (protocol := make_protocol(tabled(split=split), "split")).folds
+    assert_array_equal(test, np.flatnonzero(split == "test"))
+    assert_array_equal(train, np.flatnonzero(split == "train"))
+    assert protocol.speaker_independent == apart
+    assert protocol.description.startswith("the split of the manifest, " + ("unseen" if apart else "SPEAKER-DEPENDENT"))
+    nobody = tabled(split=split)
+    nobody.groups = None
+    assert not make_protocol(nobody, "split").speaker_independent
+    assert "SPEAKERS UNKNOWN" in make_protocol(nobody, "split").description
+
+
 @pytest.mark.parametrize(
     ("given", "name", "message"),
     [
-        (RAVDESS, "ten-fold", "no protocol 'ten-fold'; choose one of auto, ravdess-6, loso, speaker-folds, random"),
+        (RAVDESS, "split", "needs the split of every clip"),
+        (tabled(), "split", "needs the split of every clip"),
+        (tabled(split="train"), "split", "for 'train' and for 'test'; found train"),
+        (tabled(statement=[None, *["kids"] * 31]), "statements", "needs the statement of every clip"),
+        (tabled(corpus="a"), "corpora", "two of them or more; every corpus here is 'a'"),
+        (tabled(emotion=["happy", "sad"] * 8 + ["bored", "calm"] * 8), "corpora", "no clip can be tested"),
+    ],
+    ids=["no-table", "no-column", "no-test", "a-gap", "one-corpus", "nothing-shared"],
+)
+def test_a_table_that_does_not_allow_the_protocol(given, name, message):
+    with pytest.raises(ValueError, match=message):
+        make_protocol(given, name)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "message"),
+    [
+        (RAVDESS, "ten-fold", "no protocol 'ten-fold'; choose one of auto, ravdess-6, loso, .*, random"),
         (corpus(None), "loso", "'loso' needs two known speakers or more; this corpus has 0"),
         (corpus(["x"]), "speaker-folds", "this corpus has 1"),
         (corpus(names("x", 24)), "ravdess-6", "needs the 24 actors of RAVDESS"),

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.utils import Bunch
 
 from sersk.models.folds import Folds, speaker_folds
 
 Labels = npt.NDArray[Any]
-PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "random")
+PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
 # Test actors of the six folds that the literature uses for RAVDESS (EmoBox, Ma et al. 2024, doi
 # 10.21437/Interspeech.2024-788).
 RAVDESS_FOLDS = (
@@ -57,12 +58,14 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
     Parameters
     ----------
     corpus : Bunch
-        What `load_corpus` gives: `data`, `target`, `groups`.
-    name : {"auto", "ravdess-6", "loso", "speaker-folds", "random"}, default="auto"
+        What `load_corpus` gives: `data`, `target`, `groups`, and for some protocols `frame`.
+    name : str, default="auto"
         "ravdess-6": the literature's six folds of RAVDESS. "loso": leave one speaker out. "speaker-folds": six folds of
-        whole speakers. "random": five folds that mix speakers, which says nothing about a new voice. "auto": the first
-        that fits RAVDESS; else "loso" up to 12 speakers and "speaker-folds" above; "random" only if there are not two
-        known speakers.
+        whole speakers. "corpora": leave one corpus out; of it those emotions are tested that the others have.
+        "statements": up to six folds of whole statements. "split": train and test as the column of that name tells.
+        "random": five folds that mix speakers, which says nothing about a new voice. "auto": the first that fits
+        RAVDESS; else "loso" up to 12 speakers and "speaker-folds" above; "random" only if there are not two known
+        speakers.
 
     Returns
     -------
@@ -87,7 +90,10 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
             name = "random"
         else:
             name = "loso" if len(speakers) <= _MOST_LOSO else "speaker-folds"
-    protocol = _split(name, target, groups, speakers, is_ravdess)
+    if name in ("corpora", "statements", "split"):
+        protocol = _split_by_column(name, target, groups, corpus.get("frame"))
+    else:
+        protocol = _split(name, target, groups, speakers, is_ravdess)
     if not protocol.folds:
         raise ValueError("There are emotions of one clip, so that none can be held out. Leave them out, or add clips.")
     for number, (train, _) in enumerate(protocol.folds, 1):
@@ -117,6 +123,40 @@ def _split(name: str, target: Labels, groups: Labels | None, speakers: list[Any]
         return Protocol(name, f"leave one speaker out, {len(speakers)} speakers", True, _from_masks(tests))
     folds = speaker_folds(target, groups, _N_FOLDS)
     return Protocol(name, f"{len(folds)} folds of whole speakers, {len(speakers)} speakers", True, folds)
+
+
+def _split_by_column(name: str, target: Labels, groups: Labels | None, frame: pd.DataFrame | None) -> Protocol:
+    column = {"corpora": "corpus", "statements": "statement", "split": "split"}[name]
+    if frame is None or column not in frame or frame[column].isna().any():
+        raise ValueError(f"Protocol {name!r} needs the {column} of every clip, as a manifest may tell it; try 'auto'.")
+    values = frame[column].astype(str).to_numpy()
+    known = np.unique(values)
+    if name == "split":
+        if not {"train", "test"} <= set(known):
+            raise ValueError(f"Protocol 'split' needs clips for 'train' and for 'test'; found {', '.join(known)}.")
+        folds = [(np.flatnonzero(values == "train"), np.flatnonzero(values == "test"))]
+        return _describe(name, "the split of the manifest", folds, groups)
+    if len(known) < 2:
+        raise ValueError(f"Protocol {name!r} needs two of them or more; every {column} here is {known[0]!r}.")
+    if name == "corpora":
+        everything = _from_masks([values == one for one in known])
+        folds = [(train, test[np.isin(target[test], target[train])]) for train, test in everything]
+        n_left = len(target) - sum(len(test) for _, test in folds)
+        left = f"; {n_left} clips of emotions that the others lack are not tested" if n_left else ""
+        folds = [(train, test) for train, test in folds if len(test)]
+        if not folds:
+            raise ValueError("The corpora have no emotion in common, so that no clip can be tested.")
+        return _describe(name, f"leave one corpus out, {len(known)} corpora{left}", folds, groups)
+    folds = speaker_folds(target, values, _N_FOLDS)
+    return _describe(name, f"{len(folds)} folds of whole statements, {len(known)} statements", folds, groups)
+
+
+def _describe(name: str, description: str, folds: Folds, groups: Labels | None) -> Protocol:
+    """Look whether a speaker is on both sides, and say so."""
+    apart = groups is not None and all(not np.isin(groups[test], groups[train]).any() for train, test in folds)
+    dependent = "SPEAKER-DEPENDENT" if groups is not None else "SPEAKERS UNKNOWN"
+    told = "unseen speakers" if apart else f"{dependent}: says nothing of new voices"
+    return Protocol(name, f"{description}, {told}", apart, folds)
 
 
 def _from_masks(masks: list[npt.NDArray[np.bool_]]) -> Folds:
