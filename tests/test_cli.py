@@ -805,7 +805,7 @@ def test_a_stdin_without_audio_is_refused(stdin, monkeypatch):
 
 
 def test_results_come_in_pieces_under_one_header(folder, model, monkeypatch):
-    monkeypatch.setattr(cli, "_CHUNK", 2)
+    monkeypatch.setattr("sersk.cli.prediction._CHUNK", 2)
     result = sersk("predict", folder, "--model", model, "--csv")
     assert result.exit_code == 1
     table = pd.read_csv(io.StringIO(result.stdout))

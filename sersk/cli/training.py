@@ -1,19 +1,16 @@
-"""Command line -> the public functions; heavy imports stand inside the commands."""
+"""Commands `fit` and `evaluate`; heavy imports stand inside the commands."""
 
 from __future__ import annotations
 
 import functools
-import io
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .edge import edge, end_with_failures
-from .options import (
-    LAYOUTS,
+from sersk.edge import edge, end_with_failures
+from sersk.options import (
     NETWORKS,
     NO_COPIES,
     Augment,
@@ -21,33 +18,26 @@ from .options import (
     Cache,
     Corpora,
     Features,
-    Jobs,
     JobsOfTraining,
     Layout,
     Model,
     Protocol,
     Search,
     Seed,
-    one_of,
 )
-from .outputs import (
+from sersk.outputs import (
     check_file,
     check_picture,
-    check_table,
     checkpoint_folder,
     file_of_part,
     open_checkpoint,
     remove_checkpoint,
     write_curves,
     write_model,
-    write_table,
 )
-from .sources import find_clips, read_corpora
-from .terminal import (
+from sersk.sources import read_corpora
+from sersk.terminal import (
     count,
-    csv_line,
-    json_line,
-    plain_line,
     say,
     show_comparison,
     show_folds,
@@ -56,40 +46,10 @@ from .terminal import (
 )
 
 if TYPE_CHECKING:
-    from .evaluation import EvaluationReport
-    from .experiments import Experiment
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    epilog="Exit codes: 0 all is well; 1 some clips could not be read, the others are done; 2 nothing was done.",
-)
-
-_CHUNK = 256
+    from sersk.evaluation import EvaluationReport
+    from sersk.experiments import Experiment
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from .version import __version__
-
-        typer.echo(f"sersk {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
-    ] = False,
-) -> None:
-    """Recognise emotions in speech: train, predict, extract features."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that the terminal cannot show is no reason to stop
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-@app.command()
 def fit(
     corpus: Corpora,
     layout: Layout = "auto",
@@ -141,8 +101,8 @@ def fit(
         clips = read_corpora(corpus, layout, seed)
         for part in [] if by is None else clips.frame[by].dropna().unique():
             check_file("--out", file_of_part(out, part))
-        from .experiments import MIXED, prepare_experiments
-        from .training import train_experiment
+        from sersk.experiments import MIXED, prepare_experiments
+        from sersk.training import train_experiment
 
         def progress(folds: Iterable[Any], total: int) -> Iterator[Any]:
             yield from show_folds(folds, total, in_lines=is_network and jobs < 2)
@@ -183,7 +143,6 @@ def fit(
         _conclude(experiments, reports, {name: trained.best_params for name, trained in all_trained.items()})
 
 
-@app.command()
 def evaluate(
     corpus: Corpora,
     layout: Layout = "auto",
@@ -205,7 +164,7 @@ def evaluate(
     with edge():
         _check_model(model, features)
         clips = read_corpora(corpus, layout, seed)
-        from .experiments import prepare_experiments
+        from sersk.experiments import prepare_experiments
 
         experiments = prepare_experiments(
             clips,
@@ -248,7 +207,7 @@ def _conclude(
     experiments: dict[str, Experiment], reports: dict[str, EvaluationReport], settings: dict[str, dict[str, Any]]
 ) -> None:
     """Print what came of the experiments, the settings that were found included, and end."""
-    from .experiments import MIXED, compare_reports
+    from sersk.experiments import MIXED, compare_reports
 
     failures = experiments[MIXED].failures
     for _, error in failures:
@@ -265,106 +224,3 @@ def _conclude(
     if len(reports) > 1:
         show_comparison(compare_reports(experiments, reports))
     end_with_failures(len(failures), len(failures) + len(experiments[MIXED].corpus.target))
-
-
-@app.command()
-def predict(
-    clips: Annotated[
-        list[str],
-        typer.Argument(metavar="CLIP", help="Files, folders, patterns such as 'calls/*.wav', or - for stdin."),
-    ],
-    model: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Model file; without it, the one that comes with sersk.", show_default=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
-    proba: Annotated[bool, typer.Option("--proba", help="Show the probabilities of all emotions.")] = False,
-    jobs: Jobs = 1,
-) -> None:
-    """
-    Name the emotion of clips, with its probability.
-
-    Results go to stdout: a line a clip, with tabs between file, emotion and probability, unless --json or --csv is
-    given. A clip that cannot be read is a line on stderr; the others are predicted all the same.
-    """
-    with edge():
-        if as_json and as_csv:
-            raise typer.BadParameter("--json and --csv exclude each other.")
-        from .persistence import default_model_path, load_model
-        from .prediction import predict_emotions
-
-        fitted = load_model(model or default_model_path())
-        has_chances = hasattr(fitted, "predict_proba")
-        if proba and not has_chances:
-            raise ValueError("--proba: this model gives no probabilities.")
-        sources, n_bad = find_clips(clips)
-        n_clips = len(sources) + n_bad
-        labels = fitted.classes_.tolist() if proba else []
-        names = ["file", "emotion", *(["probability"] if has_chances else []), *labels]
-        line = csv_line if as_csv else json_line if as_json else plain_line
-        if as_csv:
-            sys.stdout.write(csv_line(names, labels))
-        # In pieces, so that results come as they are made and memory does not grow with the number of clips.
-        for first in range(0, len(sources), _CHUNK):
-            table = predict_emotions(fitted, sources[first : first + _CHUNK], n_jobs=jobs)
-            # By position, since an emotion may have the name of another column; tolist gives Python's own types.
-            bad = table[table.iloc[:, -1].notna()]
-            for file, error in zip(bad.iloc[:, 0], bad.iloc[:, -1], strict=True):
-                say(f"error: {visible(file)}: {visible(error)}")
-            good = table.drop(index=bad.index)
-            columns = [good.iloc[:, column].tolist() for column in range(len(names))]
-            sys.stdout.writelines(line(row, labels) for row in zip(*columns, strict=True))
-            sys.stdout.flush()
-            n_bad += len(bad)
-        end_with_failures(n_bad, n_clips)
-
-
-@app.command("features")
-def extract_features(
-    clips: Annotated[
-        list[str],
-        typer.Argument(metavar="CLIP", help="Files, folders, patterns, or - for stdin; with --layout, corpora."),
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.csv, FILE.parquet, or - for CSV on stdout.")] = Path(
-        "features.csv"
-    ),
-    features: Features = "default",
-    layout: Annotated[str | None, one_of(LAYOUTS, "Read corpora, and add columns such as emotion and speaker")] = None,
-    cache: Cache = None,
-    jobs: Jobs = -1,
-) -> None:
-    """
-    Write a table with the named features of every clip.
-
-    Clips that cannot be read are told on stderr and left out.
-    """
-    with edge():
-        check_table(out)
-        import pandas as pd
-
-        from .audio import source_name
-        from .features import AcousticFeatures
-
-        memory = None if cache is None else str(cache)
-        extractor = AcousticFeatures.from_preset(features, n_jobs=jobs, memory=memory, verbose=1)
-        names, n_bad = extractor.get_feature_names_out(), 0
-        if layout is None:
-            sources, n_bad = find_clips(clips)
-            facts = pd.DataFrame({"file": [source_name(source) for source in sources]})
-        else:
-            corpus = read_corpora(clips, layout, seed=0)
-            sources, facts = list(corpus.data), corpus.frame
-        n_clips = len(sources) + n_bad
-        if taken := sorted({*facts.columns} & {*names}):
-            raise ValueError(f"The manifest has columns with names of features: {', '.join(taken)}. Rename them.")
-        if sources:
-            vectors, failures = extractor.extract(sources)
-            for index, error in failures:
-                say(f"error: {visible(facts['file'][index])}: {visible(error.reason)}")
-            values = pd.DataFrame(vectors, columns=names, index=facts.index)
-            table = pd.concat([facts, values], axis=1).drop(index=[index for index, _ in failures])
-            write_table(table, out)
-            n_bad += len(failures)
-            say(f"{count(len(table), 'clip')}, {len(names)} features" + (f": {out}" if str(out) != "-" else ""))
-        end_with_failures(n_bad, n_clips)
