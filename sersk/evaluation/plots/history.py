@@ -1,17 +1,18 @@
-"""Figures of a training or an evaluation -> pictures."""
+"""History of a training -> curves."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .style import DARK, LIGHT, need_figure, tidy
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Dark blue and light orange differ in grey, too; the dashes tell them apart without any colour.
 _LINES: dict[str, dict[str, Any]] = {
-    "": {"label": "training", "color": "#12355b", "linestyle": "-"},
-    "val_": {"label": "validation", "color": "#e07a1f", "linestyle": "--"},
+    "": {"label": "training", "color": DARK, "linestyle": "-"},
+    "val_": {"label": "validation", "color": LIGHT, "linestyle": "--"},
 }
 _PANELS = {"loss": "Loss", "accuracy": "Accuracy"}
 
@@ -55,14 +56,11 @@ def plot_history(
     n_epochs = _count_epochs(history)
     if best_epoch is not None and not 0 <= best_epoch < n_epochs:
         raise ValueError(f"best_epoch={best_epoch}: expected one of the epochs 0 to {n_epochs - 1}, or None.")
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise ImportError("Plots need matplotlib: pip install 'sersk[plot]'") from error
+    figure_class = need_figure()
+    from matplotlib.ticker import MaxNLocator
 
     panels = {name: label for name, label in _PANELS.items() if name in history}
-    figure = Figure(figsize=(4.5 * len(panels), 3.6), layout="constrained")
+    figure = figure_class(figsize=(4.5 * len(panels), 3.6), layout="constrained")
     epochs = range(1, n_epochs + 1)
     for axes, (name, label) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for prefix, style in _LINES.items():
@@ -77,8 +75,7 @@ def plot_history(
         axes.autoscale_view(scalex=False)
         axes.set_ylim(bottom=0, top=1.02 if name == "accuracy" else None)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(color="0.9")
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     figure.axes[0].legend(frameon=False)
     if title is not None:
         figure.suptitle(title)
