@@ -134,7 +134,7 @@ def prepare_experiments(
         these clips only.
     features : str, default="default"
         As in `emotion_pipeline`.
-    search : {"grid", "halving"}, default=None
+    search : {"grid", "halving", "random"}, default=None
         Search the model's grid on inner folds of whole speakers.
     augment : sequence of str, default=None
         As in `ClipAugmenter`: one altered copy of each training clip for each entry. Nothing altered is tested on, nor

@@ -16,7 +16,7 @@ NETWORKS = (
 MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble", *NETWORKS)
 PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
 PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
-SEARCHES = ("grid", "halving")
+SEARCHES = ("grid", "halving", "random")
 AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
 NO_COPIES = "none"
 # Columns of a corpus that models can be trained by.

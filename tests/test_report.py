@@ -27,7 +27,7 @@ from speakers import EMOTIONS, Recorder, cheap_mfcc, speaker_matrix
 
 from sersk import AudioError, ClipAugmenter, EvaluationReport, emotion_pipeline, evaluate, load_corpus
 from sersk.corpora import make_emotional_speech
-from sersk.evaluation import make_protocol, metrics, split_stateless
+from sersk.evaluation import make_protocol, metrics
 from sersk.extraction import clip_source
 from sersk.models import SpeakerCalibratedClassifier, fit_with_speakers
 
@@ -160,18 +160,6 @@ def test_what_learns_is_fitted_in_every_fold():
     evaluate(make_pipeline(FunctionTransformer(), Counter(), Counter(learns=False), GaussianNB()), MATRIX)
     assert Counter.calls.count(("fit", 60)) == 2 * 6  # the stateless one comes after it, so it goes along
     assert ("transform", len(X)) not in Counter.calls
-
-
-def test_where_a_pipeline_is_parted():
-    model = make_pipeline(FunctionTransformer(), "passthrough", None, StandardScaler(), FunctionTransformer(), SVC())
-    front, back = split_stateless(model)
-    assert (len(front), len(back)) == (3, 3)
-    assert_array_equal(front.transform(X), X)
-    assert split_stateless(make_pipeline(StandardScaler(), SVC()))[0] is None
-    front, back = split_stateless(make_pipeline(FunctionTransformer(), FunctionTransformer()))
-    assert (len(front), len(back)) == (1, 1)  # whatever it is, the last step is the model
-    bare = SVC()
-    assert split_stateless(bare) == (None, bare)
 
 
 # Altered copies: learned from, never tested, and never apart from their clip.

@@ -7,13 +7,13 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,7 +21,7 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch
 from speakers import scikit_learns_checks, speaker_matrix
 
-from sersk import evaluate
+from sersk import SpeakerScaler, evaluate
 from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, search, speaker_folds
 from sersk.models.search import uar
 
@@ -56,7 +56,7 @@ class Watcher(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[self.setting])
 
 
-@pytest.mark.parametrize("strategy", ["grid", "halving"])
+@pytest.mark.parametrize("strategy", search.STRATEGIES)
 def test_inner_folds_never_share_speakers(strategy):
     Watcher.log.clear()
     SpeakerSearch(Watcher(), {"setting": [0, 1, 2]}, strategy=strategy).fit(
@@ -90,17 +90,17 @@ def test_it_finds_what_a_manual_search_finds():
 def searched(monkeypatch):
     """What scikit-learn's searches were given."""
     seen = []
-    for name, (searcher, options) in list(search.STRATEGIES.items()):
+    for searcher in (GridSearchCV, HalvingGridSearchCV, RandomizedSearchCV):
 
         def spy(estimator, grid, _searcher=searcher, **keywords):
             seen.append((_searcher, estimator, grid))
             return _searcher(estimator, grid, **keywords)
 
-        monkeypatch.setitem(search.STRATEGIES, name, (spy, options))
+        monkeypatch.setattr(search, searcher.__name__, spy)
     return seen
 
 
-@pytest.mark.parametrize("strategy", ["grid", "halving"])
+@pytest.mark.parametrize("strategy", search.STRATEGIES)
 def test_calibration_is_left_out_while_searching(strategy, searched):
     calibrated = SpeakerCalibratedClassifier(LogisticRegression())
     pipeline = Pipeline([("scale", StandardScaler()), ("classifier", calibrated)])
@@ -191,3 +191,127 @@ def test_the_nested_estimate():
     first = GROUPS == "s0"
     inner = clone(model).fit(X[~first], Y[~first], groups=GROUPS[~first])
     assert_array_equal(report.predictions["predicted"][first], inner.predict(X[first]))
+
+
+def test_random_draws_between_the_least_and_the_greatest_float(searched):
+    grid = {"C": [0.01, 1.0, 100.0], "kernel": ["rbf", "linear"], "degree": [2, 3]}
+    model = SpeakerSearch(SVC(), grid, strategy="random", n_iter=5).fit(X, Y, groups=GROUPS)
+    ((searcher, _, drawn),) = searched
+    assert searcher is RandomizedSearchCV
+    assert (drawn["kernel"], drawn["degree"]) == (["rbf", "linear"], [2, 3])
+    assert drawn["C"].support() == (0.01, 100.0)
+    values = drawn["C"].rvs(4000, random_state=0)
+    assert (values < 1).mean() == pytest.approx(0.5, abs=0.03)  # as many below the middle of the decades as above
+    assert model.best_params_["C"] not in grid["C"]
+    again = SpeakerSearch(SVC(), grid, strategy="random", n_iter=5).fit(X, Y, groups=GROUPS)
+    assert again.best_params_ == model.best_params_
+    other = SpeakerSearch(SVC(), grid, strategy="random", n_iter=5, random_state=1).fit(X, Y, groups=GROUPS)
+    assert other.best_params_ != model.best_params_
+
+
+@pytest.mark.parametrize(("n_iter", "expected"), [(2, 2), (10, 3)])
+def test_random_draws_no_setting_of_a_list_twice(n_iter, expected):
+    Watcher.log.clear()
+    SpeakerSearch(Watcher(), {"setting": [0, 1, 2]}, strategy="random", n_iter=n_iter).fit(
+        np.arange(len(Y))[:, None], Y, groups=GROUPS
+    )
+    assert len([kind for kind, _ in Watcher.log if kind == "fit"]) == expected * 4 + 1
+
+
+class Front(TransformerMixin, BaseEstimator):
+    """Notes how many clips it is given with which setting; needs no fitting."""
+
+    calls: list = []  # noqa: RUF012
+
+    def __init__(self, noise=0.0, columns=2):
+        self.noise = noise
+        self.columns = columns
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        self.calls.append((self.noise, self.columns, len(X)))
+        return np.asarray(X)[:, : self.columns] + self.noise * np.random.RandomState(0).randn(len(X), self.columns)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+
+@pytest.fixture
+def calls():
+    Front.calls.clear()
+    return Front.calls
+
+
+@pytest.mark.parametrize("strategy", search.STRATEGIES)
+def test_features_are_computed_once_for_the_whole_search(strategy, calls):
+    model = SpeakerSearch(
+        make_pipeline(Front(), StandardScaler(), SVC()), {"svc__C": [0.1, 1.0, 3.0]}, strategy=strategy
+    )
+    model.fit(X, Y, groups=GROUPS)
+    assert calls == [(0.0, 2, len(X))]
+    assert list(model.best_estimator_.named_steps) == ["front", "standardscaler", "svc"]
+    bare = SpeakerSearch(make_pipeline(StandardScaler(), SVC()), model.grid, strategy=strategy)
+    assert_array_equal(model.predict(X), bare.fit(X[:, :2], Y, groups=GROUPS).predict(X[:, :2]))
+
+
+def test_features_are_computed_once_for_the_whole_nested_evaluation(calls):
+    model = SpeakerSearch(make_pipeline(Front(), StandardScaler(), SVC()), {"svc__C": [0.1, 1.0]})
+    report = evaluate(model, Bunch(data=X, target=Y, groups=GROUPS), protocol="loso")
+    assert calls == [(0.0, 2, len(X))]
+    bare = SpeakerSearch(make_pipeline(StandardScaler(), SVC()), model.grid)
+    again = evaluate(bare, Bunch(data=X[:, :2], target=Y, groups=GROUPS), protocol="loso")
+    assert_array_equal(report.predictions["predicted"], again.predictions["predicted"])
+
+
+def test_settings_of_features_are_searched_too_each_computed_once(calls):
+    pipeline = make_pipeline(Front(noise=9.0), StandardScaler(), SVC())
+    grid = {"front__noise": [9.0, 0.0], "svc__C": [0.1, 1.0], "front__columns": [1, 4]}
+    model = SpeakerSearch(pipeline, grid).fit(X, Y, groups=GROUPS)
+    assert sorted(calls) == [(noise, columns, len(X)) for noise in (0.0, 9.0) for columns in (1, 4)]
+    theirs = GridSearchCV(pipeline, grid, scoring="balanced_accuracy", cv=speaker_folds(Y, GROUPS, 4)).fit(X, Y)
+    assert model.best_params_ == theirs.best_params_
+    assert model.best_score_ == pytest.approx(theirs.best_score_)
+    assert_array_equal(model.predict(X), theirs.predict(X))
+    assert model.without_front() == (None, model)  # what it varies must stay inside
+
+
+def test_transformers_of_clips_are_tried_in_place_of_each_other(calls):
+    grid = {"front": [Front(9.0), Front(0.0), Front(5.0)]}
+    model = SpeakerSearch(make_pipeline(Front(), SVC()), grid).fit(X, Y, groups=GROUPS)
+    assert model.best_params_["front"] is grid["front"][1]
+    assert len(calls) == 3
+
+
+def test_a_transformer_that_learns_is_fitted_in_every_fold(calls):
+    """Even in place of one that does not."""
+    fitted = []
+
+    class Learns(StandardScaler):
+        def fit(self, X, y=None):
+            fitted.append(len(X))
+            return super().fit(X)
+
+    grid = {"front": [Front(9.0), Learns()]}
+    model = SpeakerSearch(make_pipeline(Front(), SVC()), grid).fit(X, Y, groups=GROUPS)
+    assert isinstance(model.best_params_["front"], Learns)
+    assert len(fitted) == 4 + 1
+    assert max(fitted[:4]) < len(X) == fitted[4]
+
+
+def test_inner_test_speakers_are_scaled_by_their_own_clips():
+    """As outer ones are; otherwise a setting would be chosen on clips that look like none of those in use."""
+    far = (
+        X
+        + 30
+        * np.random.RandomState(1).randn(len(np.unique(GROUPS)), X.shape[1])[np.unique(GROUPS, return_inverse=True)[1]]
+    )
+    grid = {"svc__C": [0.1, 1.0]}
+    model = SpeakerSearch(make_pipeline(SpeakerScaler(), SVC()), grid).fit(far, Y, groups=GROUPS)
+    scaled = SpeakerScaler().fit_transform(far, groups=GROUPS)
+    expected = SpeakerSearch(SVC(), {"C": grid["svc__C"]}).fit(scaled, Y, groups=GROUPS)
+    assert model.best_score_ == pytest.approx(expected.best_score_)
+    assert model.best_params_ == {"svc__C": expected.best_params_["C"]}

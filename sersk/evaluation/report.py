@@ -19,13 +19,14 @@ from sklearn.metrics import (
     log_loss,
     recall_score,
 )
-from sklearn.pipeline import Pipeline
-from sklearn.utils import Bunch, _safe_indexing, get_tags
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
 from sersk.models.folds import fit_with_speakers
+from sersk.models.fronts import split_stateless
+from sersk.models.search import SpeakerSearch
 
 from .metrics import Counts, Interval, calibration_error, count_by, interval_over_speakers, uar_of, wa_of
 from .protocols import make_protocol
@@ -190,36 +191,6 @@ class EvaluationReport:
         }
 
 
-def split_stateless(model: Any) -> tuple[Pipeline | None, Any]:
-    """
-    Part a pipeline where it begins to learn.
-
-    What comes before depends on the clip alone and can be computed once for all folds without any leak.
-
-    Parameters
-    ----------
-    model : estimator
-        Usually a Pipeline that starts with a stateless transformer.
-
-    Returns
-    -------
-    front : Pipeline or None
-        The leading steps that need no fitting.
-    back : estimator
-        The rest.
-    """
-    if not isinstance(model, Pipeline):
-        return None, model
-    n_front = 0
-    while n_front < len(model.steps) - 1 and _is_stateless(model.steps[n_front][1]):
-        n_front += 1
-    return (model[:n_front], model[n_front:]) if n_front else (None, model)
-
-
-def _is_stateless(step: Any) -> bool:
-    return step is None or step == "passthrough" or not get_tags(step).requires_fit
-
-
 def evaluate(
     model: Any,
     corpus: Bunch,
@@ -311,6 +282,8 @@ def _compute_once(
         if front is None:  # then it alters the clips of each training fold itself
             return model, clips, y, groups
         clips, y, groups = clone(model).with_copies(clips, y, groups)
+    elif isinstance(model, SpeakerSearch):
+        front, back = model.without_front()
     else:
         front, back = split_stateless(model)
     return back, clips if front is None else front.transform(clips), y, groups

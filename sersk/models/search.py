@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import loguniform
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import make_scorer, recall_score
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV
+from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, ParameterGrid, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
-from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from .calibration import SpeakerCalibratedClassifier
 from .classical import Grid
 from .decision import Delegates
-from .folds import fit_with_speakers, inner_folds
+from .folds import Folds, fit_with_speakers, inner_folds, predict_with_speakers, wants_speakers
+from .fronts import is_stateless, split_stateless
 
-STRATEGIES: dict[str, tuple[Any, dict[str, Any]]] = {
-    "grid": (GridSearchCV, {"error_score": "raise"}),  # halving has to bear subsets that cannot be fitted
-    "halving": (HalvingGridSearchCV, {"random_state": 0, "return_train_score": False}),
-}
+STRATEGIES = ("grid", "halving", "random")
 _INNER_FOLDS = 4
 
 
@@ -34,7 +35,8 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
     An estimator itself, so that cross-validating it gives the honest, nested estimate. scikit-learn's searches do the
     work; only the folds, made anew from the speakers of each training set, are ours. The calibration of a single
-    classifier leaves the order of its scores as it is, so it is left out while searching.
+    classifier leaves the order of its scores as it is, so it is left out while searching. Of a pipeline that takes
+    clips, features are computed once for all fits, and once for each of their settings if the grid varies these.
 
     Parameters
     ----------
@@ -42,11 +44,17 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         Classifier or pipeline.
     grid : dict of str to list
         Values to try, by the estimator's parameter names.
-    strategy : {"grid", "halving"}, default="grid"
-        Try all on all clips, or drop the worse part of them on growing subsets (`HalvingGridSearchCV`); where there are
-        too few clips for subsets, the same as "grid".
+    strategy : {"grid", "halving", "random"}, default="grid"
+        Try all on all clips; or drop the worse part of them on growing subsets (`HalvingGridSearchCV`), which is "grid"
+        where there are too few clips for subsets; or draw `n_iter` settings (`RandomizedSearchCV`; Bergstra and Bengio
+        2012, "Random search for hyper-parameter optimization"): of floats above 0 any value between the least and the
+        greatest, on a logarithmic scale, of all else one in the list. Settings of features are all tried.
+    n_iter : int, default=10
+        Settings that "random" draws.
     n_jobs : int, default=None
         Number of fits at a time.
+    random_state : int, RandomState or None, default=0
+        Seed of the subsets of "halving" and of the draws of "random".
 
     Attributes
     ----------
@@ -77,17 +85,30 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "estimator": [HasMethods(["fit", "predict"])],
         "grid": [dict],
         "strategy": [StrOptions(set(STRATEGIES))],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
     }
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
 
     _fitted: ClassVar[str] = "best_estimator_"
 
-    def __init__(self, estimator: Any, grid: Grid, *, strategy: str = "grid", n_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        grid: Grid,
+        *,
+        strategy: str = "grid",
+        n_iter: int = 10,
+        n_jobs: int | None = None,
+        random_state: Any = 0,
+    ) -> None:
         self.estimator = estimator
         self.grid = grid
         self.strategy = strategy
+        self.n_iter = n_iter
         self.n_jobs = n_jobs
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
@@ -96,8 +117,8 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
 
         Parameters
         ----------
-        X : array-like of shape (n_clips, n_features)
-            Features.
+        X : clips or array-like of shape (n_clips, n_features)
+            What the estimator takes.
         y : array-like of shape (n_clips,)
             Emotions.
         groups : array-like of shape (n_clips,), default=None
@@ -110,25 +131,75 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """
         y = np.asarray(validate_data(self, y=y))  # X is the estimator's affair: it may be clips
         check_classification_targets(y)
-        n_classes = len(np.unique(y))
-        if n_classes < 2:
+        if len(np.unique(y)) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
         folds = inner_folds(y, groups, _INNER_FOLDS)
         if not folds:
             raise ValueError("No clips can be held out to search on: an emotion has one clip only. Add clips.")
-        bare, original = _without_calibration(clone(self.estimator), self.grid)
-        grid = {name: self.grid[original[name]] for name in original}
-        # Halving starts with two clips of each emotion for each fold.
-        enough = len(y) >= 2 * n_classes * len(folds)
-        searcher, options = STRATEGIES[self.strategy if enough else "grid"]
-        search = searcher(bare, grid, scoring=make_scorer(uar), cv=folds, n_jobs=self.n_jobs, refit=False, **options)
-        # With the speakers: they are for what is calibrated inside, such as the voters of an ensemble.
-        fit_with_speakers(search, X, y, groups)
-        self.best_params_ = {original[name]: value for name, value in search.best_params_.items()}
-        self.best_score_ = float(search.best_score_)
-        self.best_estimator_ = fit_with_speakers(clone(self.estimator).set_params(**self.best_params_), X, y, groups)
+        front, back = split_stateless(clone(self.estimator))
+        fronts, grid = _part_grid(front, self.grid)
+        if not _are_stateless(fronts):
+            front, back, fronts, grid = None, clone(self.estimator), {}, self.grid
+        best: tuple[float, dict[str, Any], Any] | None = None
+        for setting, rows in _each_front(front, fronts, X):
+            params, score = self._search(back, grid, rows, y, groups, folds)
+            if best is None or score > best[0]:
+                best = score, setting | params, rows
+        assert best is not None  # noqa: S101 - ParameterGrid gives one setting at least
+        self.best_score_, self.best_params_, rows = best
+        chosen = clone(self.estimator).set_params(**self.best_params_)
+        if front is None:
+            self.best_estimator_ = fit_with_speakers(chosen, X, y, groups)
+        else:
+            fitted = fit_with_speakers(chosen[len(front) :], rows, y, groups)
+            self.best_estimator_ = Pipeline([*chosen.steps[: len(front)], *fitted.steps], memory=chosen.memory)
         self.classes_ = self.best_estimator_.classes_
         return self
+
+    def without_front(self) -> tuple[Pipeline | None, SpeakerSearch]:
+        """
+        Part the search from features that it does not vary, so that they can be computed once for many fits of it.
+
+        Returns
+        -------
+        front : Pipeline or None
+            What depends on the clip alone; None if that is nothing, or if the grid varies it.
+        search : SpeakerSearch
+            The search of the rest, which takes what `front` gives.
+        """
+        front, back = split_stateless(self.estimator)
+        if front is None or _part_grid(front, self.grid)[0]:
+            return None, self
+        return front, clone(self).set_params(estimator=back)
+
+    def _search(
+        self, estimator: Any, grid: Grid, X: Any, y: npt.NDArray[Any], groups: npt.ArrayLike | None, folds: Folds
+    ) -> tuple[dict[str, Any], float]:
+        """Find the best setting of what learns, and its UAR on the inner folds."""
+        bare, original = _without_calibration(estimator, grid)
+        grid = {name: grid[original[name]] for name in original}
+        by_speaker = wants_speakers(bare, "predict")
+        scoring = _UarBySpeaker() if by_speaker else make_scorer(uar)
+        options = {"scoring": scoring, "cv": folds, "n_jobs": self.n_jobs, "refit": False}
+        # Halving starts with two clips of each emotion for each fold.
+        enough = len(y) >= 2 * len(np.unique(y)) * len(folds)
+        search: Any
+        if self.strategy == "random":
+            drawn = {name: _distribution(values) for name, values in grid.items()}
+            n_iter = self.n_iter
+            if drawn == grid:  # lists only: no setting twice
+                n_iter = min(n_iter, len(ParameterGrid(grid)))
+            options |= {"n_iter": n_iter, "random_state": self.random_state, "error_score": "raise"}
+            search = RandomizedSearchCV(bare, drawn, **options)
+        elif self.strategy == "halving" and enough and len(ParameterGrid(grid)) > 1:
+            options |= {"random_state": self.random_state, "return_train_score": False}
+            search = HalvingGridSearchCV(bare, grid, **options)  # has to bear subsets that cannot be fitted
+        else:
+            search = GridSearchCV(bare, grid, error_score="raise", **options)
+        # With the speakers: they are for what is calibrated or scaled by them inside.
+        fit_with_speakers(search, X, y, groups)
+        params = {original[name]: value for name, value in search.best_params_.items()}
+        return params, float(search.best_score_)
 
 
 def uar(emotions: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
@@ -146,6 +217,45 @@ def uar(emotions: npt.ArrayLike, predicted: npt.ArrayLike) -> float:
         Unweighted average recall.
     """
     return float(recall_score(emotions, predicted, labels=np.unique(np.asarray(emotions)), average="macro"))
+
+
+class _UarBySpeaker:
+    """Score what asks for speakers when it predicts: scikit-learn's scorers hand these to the metric only."""
+
+    def __call__(self, model: Any, X: Any, y: npt.NDArray[Any], groups: npt.ArrayLike | None = None) -> float:
+        return uar(y, predict_with_speakers(model, X, groups))
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        request = MetadataRequest(owner=type(self).__name__)
+        request.score.add_request(param="groups", alias=True)
+        return request
+
+
+def _part_grid(front: Pipeline | None, grid: Grid) -> tuple[Grid, Grid]:
+    """Part the grid into that of the features and that of what learns."""
+    steps = () if front is None else front.named_steps
+    fronts = {name: values for name, values in grid.items() if name.partition("__")[0] in steps}
+    return fronts, {name: values for name, values in grid.items() if name not in fronts}
+
+
+def _are_stateless(fronts: Grid) -> bool:
+    """Tell whether the steps that are tried in place of each other, if any, depend on the clip alone."""
+    return all(is_stateless(step) for name, steps in fronts.items() if "__" not in name for step in steps)
+
+
+def _each_front(front: Pipeline | None, fronts: Grid, X: Any) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Compute the features of every clip for each of their settings; one at a time is held."""
+    for setting in ParameterGrid(fronts):
+        if front is None:
+            yield {}, X
+        else:
+            fresh = {name: clone(value, safe=False) for name, value in setting.items()}
+            yield setting, clone(front).set_params(**fresh).transform(X)
+
+
+def _distribution(values: list[Any]) -> Any:
+    numbers = all(isinstance(value, float) and value > 0 for value in values)
+    return loguniform(min(values), max(values)) if numbers and min(values) < max(values) else values
 
 
 def _without_calibration(estimator: Any, grid: Grid) -> tuple[Any, dict[str, str]]:
