@@ -111,6 +111,7 @@ def prepare_experiments(
     *,
     by: str | None = None,
     features: str = "default",
+    scale: str = "corpus",
     search: str | None = None,
     augment: Sequence[str] | None = None,
     checkpoint: Any = None,
@@ -133,6 +134,8 @@ def prepare_experiments(
         Column of ``corpus.frame``: besides the experiment with all clips there is one for each of its values, with
         these clips only.
     features : str, default="default"
+        As in `emotion_pipeline`.
+    scale : {"corpus", "speaker"}, default="corpus"
         As in `emotion_pipeline`.
     search : {"grid", "halving", "random"}, default=None
         Search the model's grid on inner folds of whole speakers.
@@ -184,7 +187,7 @@ def prepare_experiments(
      'female': 'leave one speaker out, 2 speakers',
      'male': 'leave one speaker out, 2 speakers'}
     """
-    pipeline = emotion_pipeline(model, features=features, random_state=random_state)
+    pipeline = emotion_pipeline(model, features=features, scale=scale, random_state=random_state)
     n_fits = n_jobs
     if _is_network(pipeline[-1]):
         n_fits = max(n_jobs or 1, 1)  # -1 would take more memory than there may be, above all on a GPU

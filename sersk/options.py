@@ -15,6 +15,7 @@ NETWORKS = (
 )  # fmt: skip
 MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble", *NETWORKS)
 PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
+SCALES = ("corpus", "speaker")
 PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
 SEARCHES = ("grid", "halving", "random")
 AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
@@ -63,6 +64,7 @@ Layout = Annotated[str, one_of(LAYOUTS, "How the files are named")]
 Model = Annotated[str, one_of(MODELS, "Classifier")]
 Search = Annotated[str | None, one_of(SEARCHES, "Search the classifier's settings, on held-out speakers")]
 Features = Annotated[str, one_of(PRESETS, "Feature set; networks have their own")]
+Scale = Annotated[str, one_of(SCALES, "What features are scaled by: all training clips, or each speaker's own")]
 Protocol = Annotated[str, one_of(PROTOCOLS, "Folds of the estimate")]
 By = Annotated[str | None, one_of(BY, "A model for the voices of each, too, beside the mixed one, and a comparison")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Seed of everything random.")]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_consistent_length
 
 from .audio import source_name
 from .extraction import Clips, check_clips
@@ -23,6 +25,7 @@ def predict_emotions(
     model: Any,
     clips: Clips,
     *,
+    speakers: Sequence[Any] | None = None,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -37,6 +40,9 @@ def predict_emotions(
         Fitted, a model file, or None for the model that comes with the package. It is not changed.
     clips : clips
         List of paths or waveforms, or array of shape (n_clips, n_samples).
+    speakers : sequence of shape (n_clips,), default=None
+        Who speaks, for a model that scales by speaker (`sersk.SpeakerScaler`); others have no use for it. Without it,
+        and for a speaker of few clips, such a model scales as it does its training clips.
     n_jobs : int, default=None
         Workers that compute the features, by joblib; None leaves it to the model.
     verbose : int, default=0
@@ -61,7 +67,7 @@ def predict_emotions(
     Raises
     ------
     ValueError
-        If `clips` are no clips at all, or the model file cannot be used.
+        If `clips` are no clips at all, there are not as many speakers, or the model file cannot be used.
     AudioError
         If a clip cannot be read and the model's first step has no ``extract``, as those of sersk have.
 
@@ -86,7 +92,10 @@ def predict_emotions(
     if model is None or isinstance(model, str | os.PathLike):
         model = load_model(default_model_path() if model is None else model)
     sources = check_clips(clips, all_finite=False)
-    labels, probabilities, errors = _predict(model, clips, n_jobs, verbose)
+    check_consistent_length(sources, speakers)
+    # As objects: NaN beside names would become a name.
+    groups = None if speakers is None else np.asarray(speakers, dtype=object)
+    labels, probabilities, errors = _predict(model, clips, groups, n_jobs, verbose)
     good = [position for position in range(len(sources)) if position not in errors]
     files: list[Any] = [
         source_name(source) if _is_file(source) else position for position, source in enumerate(sources)
@@ -106,6 +115,7 @@ def predict_emotions(
 def _predict(
     model: Any,
     clips: Clips,
+    speakers: NDArray[np.object_] | None,
     n_jobs: int | None,
     verbose: int,
 ) -> tuple[NDArray[Any], NDArray[np.floating] | None, dict[int, str]]:
@@ -117,13 +127,15 @@ def _predict(
         rows, failures = front.extract(clips)
         errors = {position: error.reason for position, error in failures}
         rows = np.delete(rows, list(errors), axis=0)
+        if speakers is not None:
+            speakers = np.delete(speakers, list(errors))
         model = model[1:]
         if hasattr(model, "feature_names_in_"):  # it was fitted on a table
             rows = pd.DataFrame(rows, columns=front.get_feature_names_out())
         if not len(rows):
             nothing = np.empty((0, len(model.classes_)))
             return model.classes_[:0], nothing if hasattr(model, "predict_proba") else None, errors
-    return *predict_both(model, rows), errors
+    return *predict_both(model, rows, speakers), errors
 
 
 def _is_file(source: object) -> bool:

@@ -58,6 +58,42 @@ def read_corpora(roots: list[str], layout: str, seed: int) -> Bunch:
     return corpus
 
 
+def find_spoken(tables: list[str], column: str) -> tuple[list[str], list[str | None]]:
+    """
+    Give the clips that tables name, and whose they are.
+
+    Parameters
+    ----------
+    tables : list of str
+        CSV or TSV files with a column ``file``, relative to the table's folder.
+    column : str
+        Where the speakers stand; one of that name in another table is another speaker.
+
+    Returns
+    -------
+    sources : list of str
+        What `load_audio` takes.
+    speakers : list of str or None
+        None where the table says nothing.
+
+    Raises
+    ------
+    ValueError
+        If an argument is no such table.
+    """
+    from .corpora.manifests import read_speakers
+
+    sources: list[str] = []
+    speakers: list[str | None] = []
+    for table in tables:
+        if not Path(table).is_file():
+            raise ValueError(f"{table}: --speaker-column needs CSV or TSV files in place of clips; this is none.")
+        files, names = read_speakers(Path(table), column)
+        sources += map(str, files)
+        speakers += [None if name is None else f"{table}: {name}" for name in names]
+    return sources, speakers
+
+
 def find_clips(given: list[str]) -> tuple[list[Any], int]:
     """
     Give files as named or matched, those in folders, and stdin; tell what is none of these, and count it.

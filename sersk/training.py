@@ -57,6 +57,7 @@ def train_model(
     model: Any = "lda",
     *,
     features: str = "default",
+    scale: str = "corpus",
     search: str | None = None,
     augment: Sequence[str] | None = None,
     checkpoint: Any = None,
@@ -80,6 +81,8 @@ def train_model(
     model : str or classifier, default="lda"
         As in `emotion_pipeline`.
     features : str, default="default"
+        As in `emotion_pipeline`.
+    scale : {"corpus", "speaker"}, default="corpus"
         As in `emotion_pipeline`.
     search : {"grid", "halving", "random"}, default=None
         Search the model's grid on inner folds of whole speakers, anew in every fold of the evaluation.
@@ -134,6 +137,7 @@ def train_model(
         corpus,
         model,
         features=features,
+        scale=scale,
         search=search,
         augment=augment,
         checkpoint=checkpoint,

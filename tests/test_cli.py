@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from typer.testing import CliRunner, Result
 
-from sersk import cli, emotion_pipeline, experiments, options, persistence, terminal
+from sersk import SpeakerScaler, cli, emotion_pipeline, experiments, options, persistence, predict_emotions, terminal
 from sersk.audio import AudioError
 from sersk.augmentation import WAVEFORM_METHODS
 from sersk.corpora import make_emotional_speech
@@ -36,6 +36,7 @@ from sersk.evaluation.protocols import PROTOCOLS
 from sersk.features import AcousticFeatures
 from sersk.models import MODEL_NAMES
 from sersk.models.augmented import MASKS
+from sersk.models.registry import SCALES
 from sersk.models.search import STRATEGIES
 from sersk.persistence import load_model, read_card, save_model
 from sersk.recipes import PRESETS
@@ -105,6 +106,7 @@ def test_the_names_that_options_take_are_the_library_s():
     assert options.LAYOUTS == LAYOUT_NAMES
     assert options.MODELS == MODEL_NAMES
     assert set(options.PRESETS) == set(PRESETS)
+    assert options.SCALES == SCALES
     assert options.PROTOCOLS == PROTOCOLS
     assert set(options.SEARCHES) == set(STRATEGIES)
     assert (*WAVEFORM_METHODS, *MASKS) == options.AUGMENTATIONS
@@ -952,3 +954,99 @@ def test_what_a_table_needs_is_told_before_the_extraction(monkeypatch):
     assert errors(features("none.wav", "--out", "t.parquet")) == [
         "error: Parquet needs pyarrow: pip install 'sersk[parquet]'"
     ]
+
+
+# --- whose clips they are
+
+
+@pytest.fixture(scope="module")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that compares a clip with its speaker's others, and is sure of nothing."""
+    emotions = np.random.RandomState(0).permutation(EMOTIONS * 6)
+    fitted = make_pipeline(cheap_features(), SpeakerScaler(), lda()).fit(waveforms(), emotions)
+    return save_model(fitted, tmp_path_factory.mktemp("model") / "scaled.sersk")
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    """A table of two speakers with six clips each, one that is missing, and one of who knows whom."""
+    (tmp_path / "clips").mkdir()
+    lines = ["who;file;age"]
+    for number in range(12):
+        write_clip(tmp_path / "clips" / f"{number}.wav", number)
+        lines.append(f"{'ab'[number % 2]};clips/{number}.wav;7")
+    lines += ["a;clips/missing.wav;7", ";clips/0.wav;7"]
+    (tmp_path / "voices.csv").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "voices.csv"
+
+
+def read(result: Result) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(result.stdout))
+
+
+def test_a_table_tells_who_speaks(scaled, voices):
+    result = sersk("predict", voices, "--speaker-column", "who", "--model", scaled, "--proba", "--csv")
+    assert result.exit_code == 1
+    assert errors(result) == [f"error: {voices.parent / 'clips' / 'missing.wav'}: no such file"]
+    clips = [str(voices.parent / "clips" / f"{number}.wav") for number in [*range(12), 0]]
+    expected = predict_emotions(scaled, clips, speakers=[*"ab" * 6, None])
+    table = read(result)
+    assert table["file"].tolist() == clips
+    assert table["emotion"].tolist() == expected["emotion"].tolist()
+    np.testing.assert_allclose(table[EMOTIONS], expected[EMOTIONS], atol=1e-6)
+    unknown = predict_emotions(scaled, clips)
+    assert not np.allclose(table[EMOTIONS][:12], unknown[EMOTIONS][:12], atol=1e-3)
+    np.testing.assert_allclose(table[EMOTIONS][12:], unknown[EMOTIONS][12:], atol=1e-6)
+
+
+def test_speakers_of_two_tables_are_others(scaled, voices):
+    second = voices.with_name("second.csv")
+    second.write_text(voices.read_text(encoding="utf-8"), encoding="utf-8")
+    one = sersk("predict", voices, "--speaker-column", "who", "--model", scaled, "--proba", "--csv")
+    two = sersk("predict", voices, second, "--speaker-column", "who", "--model", scaled, "--proba", "--csv")
+    assert read(two).equals(pd.concat([read(one)] * 2, ignore_index=True))
+
+
+def test_all_clips_are_one_speaker_s_in_pieces_of_any_size(scaled, voices, monkeypatch):
+    monkeypatch.setattr("sersk.cli.prediction._CHUNK", 2)
+    result = sersk("predict", voices.parent / "clips", "--one-speaker", "--model", scaled, "--proba", "--csv")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    table = read(result)
+    expected = predict_emotions(scaled, table["file"].tolist(), speakers=["b"] * 12)
+    np.testing.assert_allclose(table[EMOTIONS], expected[EMOTIONS], atol=1e-6)
+
+
+def test_a_model_that_scales_by_speaker_says_that_it_knows_none(scaled, model, voices):
+    clip = voices.parent / "clips" / "0.wav"
+    assert "does not know whose these are: say --one-speaker or --s" in sersk("predict", clip, "--model", scaled).stderr
+    assert "makes no use of who speaks" in sersk("predict", clip, "--one-speaker", "--model", model).stderr
+    assert sersk("predict", clip, "--model", model).stderr == ""
+
+
+def test_tables_of_speakers_that_are_none_are_refused(scaled, voices):
+    def refused(*arguments: object) -> str:
+        result = sersk("predict", *arguments, "--model", scaled)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        return result.stderr
+
+    assert "exclude each other" in refused(voices, "--speaker-column", "who", "--one-speaker")
+    assert "no column 'speaker' among 'who', 'file', 'age'." in refused(voices, "--speaker-column", "speaker")
+    assert "needs CSV or TSV files in place of clips" in refused(voices.parent, "--speaker-column", "who")
+    voices.write_text("who;file\na;\n", encoding="utf-8")
+    assert "no file in line 2" in refused(voices, "--speaker-column", "who")
+    voices.write_text("who;file\n", encoding="utf-8")
+    assert "a header without rows" in refused(voices, "--speaker-column", "who")
+
+
+def test_fit_scales_by_speaker_and_says_what_that_uses(corpus, tmp_path):
+    result = fit(corpus, "--scale", "speaker", "--out", tmp_path / "scaled.sersk")
+    assert result.exit_code == 0
+    first = "Estimate: leave one speaker out, 3 speakers; per-speaker normalisation (uses unlabelled test clips)"
+    assert result.stdout.splitlines()[0] == first
+    assert isinstance(load_model(tmp_path / "scaled.sersk")[1], SpeakerScaler)
+    assert sersk("evaluate", corpus, "--features", "means-180", "--scale", "speaker").stdout.splitlines()[0] == first
+    refused = sersk("fit", corpus, "--model", "lstm", "--scale", "speaker")
+    assert refused.exit_code == 2
+    assert "the network 'lstm' scales frames" in refused.stderr

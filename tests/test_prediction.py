@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import FrameScaler, FrameSequences, prediction
+from sersk import FrameScaler, FrameSequences, SpeakerScaler, prediction
 from sersk.audio import AudioError
 from sersk.persistence import save_model
 from sersk.prediction import predict_emotions
@@ -49,6 +49,25 @@ def test_a_row_a_clip_and_a_column_a_class_in_the_model_s_order(model, files):
     np.testing.assert_array_equal(table[EMOTIONS], model.predict_proba(files))
     np.testing.assert_array_equal(table["probability"], model.predict_proba(files).max(axis=1))
     assert table["error"].isna().all()
+
+
+@pytest.mark.parametrize("first", ["features", "no features"])
+def test_speakers_reach_what_scales_by_them_without_the_clips_that_fail(first, files):
+    features = cheap_features() if first == "features" else FunctionTransformer(cheap_features().transform)
+    scaled = make_pipeline(features, SpeakerScaler(min_clips=2), lda()).fit(waveforms(), EMOTIONS * 6)
+    clips, speakers = files[:5], ["ann", np.nan, "bob", "ann", "bob"]
+    vectors = SpeakerScaler(min_clips=2).fit(cheap_features().transform(waveforms()))
+    expected = scaled[2].predict_proba(vectors.transform(cheap_features().transform(clips), speakers))
+    if first == "features":
+        clips, speakers = ["missing.wav", *clips], ["ann", *speakers]
+    table = predict_emotions(scaled, clips, speakers=speakers)
+    np.testing.assert_allclose(table[EMOTIONS][-5:], expected)
+    assert not np.allclose(expected, predict_emotions(scaled, files[:5])[EMOTIONS], atol=1e-3)
+
+
+def test_as_many_speakers_as_clips(model, files):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        predict_emotions(model, files, speakers=["ann"])
 
 
 def test_labels_come_from_the_model_only(files):

@@ -23,7 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from speakers import EMOTIONS, cheap_mfcc
 
-from sersk import AcousticFeatures, FrameScaler, FrameSequences, emotion_pipeline
+from sersk import AcousticFeatures, FrameScaler, FrameSequences, SpeakerScaler, emotion_pipeline
 from sersk.corpora import make_emotional_speech
 from sersk.models import MODEL_NAMES, SpeakerCalibratedClassifier, fit_with_speakers, parameter_grid, training_copies
 from sersk.models.classical import BASELINES, CLASSICAL_NAMES
@@ -296,6 +296,15 @@ def test_a_network_is_its_recipe(name):
 
 
 @needs_keras
+def test_features_are_scaled_by_the_corpus_or_by_the_speaker():
+    assert isinstance(emotion_pipeline("svm")[1], StandardScaler)
+    assert isinstance(emotion_pipeline("svm", scale="speaker")[1], SpeakerScaler)
+    with pytest.raises(ValueError, match=r"scale='clip': expected one of 'corpus', 'speaker'\."):
+        emotion_pipeline("svm", scale="clip")
+    with pytest.raises(ValueError, match="scale='speaker' is for vectors; the network 'lstm' scales frames"):
+        emotion_pipeline("lstm", scale="speaker")
+
+
 def test_networks_bring_their_own_features():
     own = FrameSequences(("zcr",), trim=True)
     pipeline = emotion_pipeline("lstm", features=own)

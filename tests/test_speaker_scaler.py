@@ -115,3 +115,5 @@ def test_evaluation_scales_test_speakers_by_their_own_clips(name):
     assert_array_equal(report.predictions["predicted"], expected)
     unknown = evaluate(HELD[name], Bunch(data=shout(X), target=Y, groups=None), protocol="random")
     assert report.uar > unknown.uar
+    assert report.description.endswith("; per-speaker normalisation (uses unlabelled test clips)")
+    assert unknown.description.endswith("; per-speaker normalisation (SPEAKERS UNKNOWN: as the training clips)")

@@ -24,7 +24,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
-from sersk.models.folds import fit_with_speakers
+from sersk.models.folds import fit_with_speakers, wants_speakers
 from sersk.models.fronts import split_stateless
 from sersk.models.search import SpeakerSearch
 
@@ -270,7 +270,11 @@ def evaluate(
             part = part.join(probabilities.set_axis(test).reindex(columns=labels, fill_value=0.0))
         parts.append(part)
     predictions = pd.concat(parts).sort_index()
-    return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, labels, predictions)
+    description = chosen.description
+    if wants_speakers(back, "predict"):
+        how = "uses unlabelled test clips" if groups is not None else "SPEAKERS UNKNOWN: as the training clips"
+        description += f"; per-speaker normalisation ({how})"
+    return EvaluationReport(chosen.name, description, chosen.speaker_independent, labels, predictions)
 
 
 def _compute_once(

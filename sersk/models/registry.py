@@ -9,14 +9,18 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sersk.features import AcousticFeatures
+from sersk.normalization import SpeakerScaler
 
 from .classical import CLASSICAL_NAMES, Grid, classifier
 from .network_recipes import NETWORKS
 
 MODEL_NAMES = (*CLASSICAL_NAMES, *NETWORKS)
+SCALES = ("corpus", "speaker")
 
 
-def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_state: Any = None) -> Pipeline:
+def emotion_pipeline(
+    model: Any = "lda", *, features: Any = "default", scale: str = "corpus", random_state: Any = None
+) -> Pipeline:
     """
     Make a pipeline from clips to emotions: features, scaling, classifier.
 
@@ -28,6 +32,9 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
         "lstm-128", "lstm-512", "cnn-lstm-mfcc", "cnn-mel", "cnn-mfcc", "cnn-1d" and "dual-cnn". The default is "lda".
     features : str or transformer, default="default"
         A preset of `AcousticFeatures`, or any transformer of clips. Networks bring their own with "default".
+    scale : {"corpus", "speaker"}, default="corpus"
+        What features are scaled by: all training clips, or each speaker's own (`sersk.SpeakerScaler`), which is for
+        vectors, and needs to know whose the clips are when the model is used, too.
     random_state : int, RandomState or None, default=None
         Seed of a named model.
 
@@ -41,7 +48,8 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
     ------
     ValueError
         If there is no model, or no preset, of that name; if a named model is to follow a transformer of yours that
-        cannot name its columns before it is fitted; or if a network is to follow a preset of vectors.
+        cannot name its columns before it is fitted; if a network is to follow a preset of vectors, or to be scaled by
+        speaker; or if `scale` is none of these.
     ImportError
         If a network is asked for, and Keras is not installed.
 
@@ -55,11 +63,16 @@ def emotion_pipeline(model: Any = "lda", *, features: Any = "default", random_st
     >>> list(emotion_pipeline("svm").named_steps)
     ['features', 'scale', 'classifier']
     """
+    if scale not in SCALES:
+        raise ValueError(f"scale={scale!r}: expected one of {', '.join(map(repr, SCALES))}.")
     if isinstance(model, str) and model in NETWORKS:
+        if scale != "corpus":
+            raise ValueError(f"scale={scale!r} is for vectors; the network {model!r} scales frames. Leave it out.")
         return _network_pipeline(model, features, random_state)
     front = AcousticFeatures.from_preset(features) if isinstance(features, str) else clone(features)
     back = _named(model, front, random_state)[0] if isinstance(model, str) else clone(model)
-    return Pipeline([("features", front), ("scale", StandardScaler()), ("classifier", back)])
+    scaler = StandardScaler() if scale == "corpus" else SpeakerScaler()
+    return Pipeline([("features", front), ("scale", scaler), ("classifier", back)])
 
 
 def parameter_grid(model: str, *, features: Any = "default") -> Grid:
