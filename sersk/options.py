@@ -16,7 +16,10 @@ NETWORKS = (
 MODELS = ("svm", "mlp", "xgboost", "lda", "logistic", "forest", "ensemble", *NETWORKS)
 PRESETS = ("default", "means-180", "mfcc-40", "mfcc-58")
 SCALES = ("corpus", "speaker")
-PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
+PROTOCOLS = (
+    "auto", "ravdess-6", "loso", "speaker-folds", "speaker-split", "corpora", "statements", "split", "random",
+    "random-split",
+)  # fmt: skip
 SEARCHES = ("grid", "halving", "random")
 AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
 NO_COPIES = "none"

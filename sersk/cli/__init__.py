@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .benchmark import benchmark
 from .features import extract_features
 from .prediction import predict
 from .training import evaluate, fit
@@ -42,5 +43,6 @@ def main(
 
 app.command()(fit)
 app.command()(evaluate)
+app.command()(benchmark)
 app.command()(predict)
 app.command("features")(extract_features)

@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from sersk.models.folds import Folds, speaker_folds
 
 Labels = npt.NDArray[Any]
-PROTOCOLS = ("auto", "ravdess-6", "loso", "speaker-folds", "corpora", "statements", "split", "random")
+PROTOCOLS = (
+    "auto", "ravdess-6", "loso", "speaker-folds", "speaker-split", "corpora", "statements", "split", "random",
+    "random-split",
+)  # fmt: skip
 # Test actors of the six folds that the literature uses for RAVDESS (EmoBox, Ma et al. 2024, doi
 # 10.21437/Interspeech.2024-788).
 RAVDESS_FOLDS = (
@@ -61,9 +65,11 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
         What `load_corpus` gives: `data`, `target`, `groups`, and for some protocols `frame`.
     name : str, default="auto"
         "ravdess-6": the literature's six folds of RAVDESS. "loso": leave one speaker out. "speaker-folds": six folds of
-        whole speakers. "corpora": leave one corpus out; of it those emotions are tested that the others have.
+        whole speakers. "speaker-split": a fifth of the speakers is tested, once, which is quick; with fewer than five,
+        each in turn. "corpora": leave one corpus out; of it those emotions are tested that the others have.
         "statements": up to six folds of whole statements. "split": train and test as the column of that name tells.
-        "random": five folds that mix speakers, which says nothing about a new voice. "auto": the first that fits
+        "random": five folds that mix speakers, which says nothing about a new voice. "random-split": a random fifth of
+        the clips is tested, as notebooks do, which says as little. "auto": the first that fits
         RAVDESS; else "loso" up to 12 speakers and "speaker-folds" above; "random" only if there are not two known
         speakers.
 
@@ -111,6 +117,11 @@ def _split(name: str, target: Labels, groups: Labels | None, speakers: list[Any]
         folds = speaker_folds(target, None, 5)
         description = f"{len(folds)} random folds, SPEAKER-DEPENDENT: says nothing of new voices"
         return Protocol(name, description, False, folds)
+    if name == "random-split":
+        enough = np.unique(target, return_counts=True)[1].min() > 1
+        everything = np.arange(len(target))
+        folds = [tuple(train_test_split(everything, test_size=0.2, random_state=0, stratify=target))] if enough else []
+        return Protocol(name, "a random fifth is tested, SPEAKER-DEPENDENT: says nothing of new voices", False, folds)
     if groups is None or len(speakers) < 2:
         raise ValueError(f"Protocol {name!r} needs two known speakers or more; this corpus has {len(speakers)}.")
     if name == "ravdess-6":
@@ -118,7 +129,11 @@ def _split(name: str, target: Labels, groups: Labels | None, speakers: list[Any]
             raise ValueError("Protocol 'ravdess-6' needs the 24 actors of RAVDESS and no other speakers; try 'auto'.")
         tests = [np.isin(groups, [f"ravdess:{actor}" for actor in fold]) for fold in RAVDESS_FOLDS]
         return Protocol(name, "six fixed folds of RAVDESS, unseen speakers", True, _from_masks(tests))
-    if name == "loso":
+    if name == "speaker-split" and len(speakers) >= 5:
+        folds = speaker_folds(target, groups, 5)[:1]
+        n_tested = len(np.unique(groups[folds[0][1]]))
+        return Protocol(name, f"{n_tested} of {len(speakers)} speakers are tested, unseen speakers", True, folds)
+    if name in ("loso", "speaker-split"):
         tests = [groups == speaker for speaker in speakers]
         return Protocol(name, f"leave one speaker out, {len(speakers)} speakers", True, _from_masks(tests))
     folds = speaker_folds(target, groups, _N_FOLDS)

@@ -1,0 +1,215 @@
+"""Reports of a benchmark -> tables."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .evaluation import EvaluationReport
+from .evaluation.comparison import Ranking, compare, rank_models
+
+ARROW = " -> "  # between the corpus that is trained on and the one that is tested
+_PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "xgboost")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """
+    Name one estimate of a benchmark.
+
+    Parameters
+    ----------
+    model, features : str
+        As in `emotion_pipeline`.
+    corpus : str
+        Its name; ``"A -> B"`` is trained on the one and tested on the other.
+    protocol : str
+        As in `evaluate`.
+    """
+
+    model: str
+    features: str
+    corpus: str
+    protocol: str
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder with its report."""
+        words = (self.corpus.replace(ARROW, "-to-"), self.protocol, self.model, self.features)
+        plain = "_".join("".join(c if c.isalnum() or c in "-." else "-" for c in word) for word in words)
+        told = hashlib.sha256("\n".join(words).encode()).hexdigest()[:6]  # two names may look alike when made plain
+        return f"{plain}_{told}"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """
+    Hold the reports of a benchmark.
+
+    Parameters
+    ----------
+    reports : dict of Cell to EvaluationReport
+        Those that could be made.
+    refused : dict of Cell to str
+        Why the others could not.
+    seconds : dict of Cell to float
+        What each report took, features apart.
+
+    See Also
+    --------
+    run_benchmark : Makes one.
+    """
+
+    reports: dict[Cell, EvaluationReport]
+    refused: dict[Cell, str]
+    seconds: dict[Cell, float]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each cell: names, number of clips, UAR with its interval, other figures, seconds."""
+        rows = []
+        for cell in [*self.reports, *self.refused]:
+            row: dict[str, Any] = vars(cell).copy()
+            if cell in self.reports:
+                report = self.reports[cell]
+                interval = report.intervals()["uar"]
+                row |= {"clips": len(report.predictions), "uar": report.uar, "low": interval.low, "high": interval.high}
+                row |= {"wa": report.wa, "macro_f1": report.macro_f1, "ece": report.calibration_error}
+                row |= {"unseen_speakers": report.speaker_independent, "seconds": self.seconds[cell]}
+            row["note"] = self.refused.get(cell, "")
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def against_best(self) -> pd.DataFrame:
+        """
+        Compare, for each corpus and protocol, the best model with each other one on the same clips.
+
+        Returns
+        -------
+        DataFrame of shape (n_comparisons, 8)
+            corpus, protocol, best, other, the ``difference`` of UAR with its interval ``low`` to ``high`` over
+            speakers, and the ``p_value`` of McNemar's test.
+        """
+        rows = []
+        for (corpus, protocol), cells in self._by_place().items():
+            best, *others = sorted(cells, key=lambda cell: -self.reports[cell].uar)
+            for other in others:
+                found = compare(self.reports[best], self.reports[other])
+                names = {"corpus": corpus, "protocol": protocol, "best": _called(best), "other": _called(other)}
+                figures = {"difference": found.difference, "low": found.interval.low, "high": found.interval.high}
+                rows.append(names | figures | {"p_value": found.p_value})
+        columns = ["corpus", "protocol", "best", "other", "difference", "low", "high", "p_value"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def ranking(self, protocol: str) -> Ranking:
+        """
+        Rank the models over the corpora by UAR.
+
+        Parameters
+        ----------
+        protocol : str
+            Whose figures.
+
+        Returns
+        -------
+        Ranking
+            Friedman's and Nemenyi's tests.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two corpora or three models, or a figure is missing.
+        """
+        cells = [cell for cell in self.reports if cell.protocol == protocol and ARROW not in cell.corpus]
+        rows = [(cell.corpus, _called(cell), self.reports[cell].uar) for cell in cells]
+        table = pd.DataFrame(rows, columns=["corpus", "model", "uar"])
+        return rank_models(table.pivot_table(index="corpus", columns="model", values="uar"))
+
+    def _by_place(self) -> dict[tuple[str, str], list[Cell]]:
+        places: dict[tuple[str, str], list[Cell]] = {}
+        for cell in self.reports:
+            places.setdefault((cell.corpus, cell.protocol), []).append(cell)
+        return places
+
+
+def _called(cell: Cell) -> str:
+    return cell.model if cell.features == "default" else f"{cell.model} ({cell.features})"
+
+
+def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
+    """
+    Sum up a benchmark in ``benchmark.csv`` and ``benchmark.md``.
+
+    Parameters
+    ----------
+    found : Benchmark
+        What is summed up.
+    folder : Path
+        Where to write.
+    command : str
+        What made it, for the reader.
+
+    Returns
+    -------
+    Path
+        The Markdown file.
+    """
+    table = found.table
+    table.to_csv(folder / "benchmark.csv", index=False)
+    shown = table.drop(columns=["low", "high"], errors="ignore")
+    if "uar" in table:
+        shown.insert(6, "95 %", [_limits(low, high) for low, high in zip(table["low"], table["high"], strict=True)])
+    parts = ["# Benchmark", _markdown(shown), _NOTES]
+    against = found.against_best()
+    if len(against):
+        against["95 %"] = [_limits(low, high) for low, high in zip(against["low"], against["high"], strict=True)]
+        parts += [
+            "## Each model beside the best one, on the same clips",
+            _markdown(against.drop(columns=["low", "high"])),
+        ]
+    for protocol in table["protocol"].unique():
+        try:
+            ranking = found.ranking(protocol)
+        except ValueError:  # too few corpora or models, or gaps
+            continue
+        ranks = ranking.ranks.sort_values().rename_axis("model").reset_index(name="mean rank")
+        told = (
+            f"Friedman's test: p = {ranking.p_value:.3g}. Mean ranks that are more than "
+            f"{ranking.critical_difference:.2f} apart differ at the 5 % level (Nemenyi)."
+        )
+        parts += [f"## Ranks over the corpora, protocol {protocol}", _markdown(ranks), told]
+    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    parts.append(f"Made by `{command}` on Python {platform.python_version()}, {versions}.\n")
+    file = folder / "benchmark.md"
+    file.write_text("\n\n".join(parts), encoding="utf-8")
+    return file
+
+
+_NOTES = (
+    "uar: unweighted average recall, with its 95 % interval over speakers. wa: weighted accuracy. ece: expected\n"
+    "calibration error. unseen_speakers: whether no tested speaker was trained on; where it is False, the figures say\n"
+    "nothing of new voices. seconds: of training and testing, features apart."
+)
+
+
+def _limits(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f"{low:.3f} to {high:.3f}"
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    cells = [[str(name) for name in table], *([_cell(value) for value in row] for row in table.to_numpy(dtype=object))]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if pd.isna(value) else str(int(value)) if value.is_integer() and value > 1 else f"{value:.3f}"
+    return str(value).replace("|", "/").replace("\n", " ")
