@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
     {"prediction", "experiments"},
-    {"training"},
+    {"training", "auditing"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
     {"cli"},

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .audit import audit
 from .features import extract_features
 from .prediction import predict
 from .training import evaluate, fit
@@ -44,3 +45,4 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
 app.command("features")(extract_features)
+app.command()(audit)
