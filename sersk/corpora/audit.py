@@ -128,10 +128,11 @@ def audit_corpus(corpus: Bunch, *, n_jobs: int | None = None, verbose: int = 0) 
 
     Found are clips that cannot be read; equal audio under different names, speakers or emotions; clips that are nearly
     silent, clipped, very short or very long; emotions that are missing or rare, or go along with one speaker, gender,
-    corpus or kind of file; speakers that are unknown, too few, or spelled in two ways. Audio is equal where all samples
-    are, in whatever format without loss. A clip that was cut, amplified, resampled or stored as MP3 is another one, and
-    a speaker of whom other clips are under another name is found by the spelling of the names only: what is heard does
-    not tell two names of one person from two persons alike.
+    corpus or kind of file; speakers that are unknown, too few, or spelled in two ways.
+
+    Audio is equal where all samples are, in whatever format without loss. A clip that was cut, amplified, resampled,
+    rounded anew or stored as MP3 is another one. A speaker of whom other clips are under another name is found by the
+    spelling of the names only: what is heard does not tell two names of one person from two persons alike.
 
     Parameters
     ----------

@@ -256,11 +256,11 @@ def _balance(clips: pd.DataFrame) -> Iterator[Finding]:
 
 def _confounded(clips: pd.DataFrame) -> Iterator[Finding]:
     left = clips
-    for column in ("corpus", "gender", "speaker"):
+    for column in ("corpus", "speaker", "gender"):
         values = left.groupby("emotion")[column].unique().map(lambda found: [one for one in found if pd.notna(one)])
         only = values[values.map(len) == 1]
         if clips[column].nunique() > 1 and len(only):
-            left = left[~left["emotion"].isin(only.index)]  # of a corpus of one speaker the corpus is told
+            left = left[~left["emotion"].isin(only.index)]  # one speaker is of one gender, too: tell once
             told = [f"{emotion} ({found[0]})" for emotion, found in only.items()]
             yield Finding(
                 "warning",
@@ -316,7 +316,8 @@ def _speakers(clips: pd.DataFrame) -> Iterator[Finding]:
 def _plain(name: str) -> str:
     """Leave out of a name what people write in different ways."""
     corpus, _, speaker = name.rpartition(":")
-    return f"{corpus}:{re.sub(r'(?<![0-9])0+(?=[0-9])', '', re.sub(r'[^0-9a-z]+', '', speaker.casefold()))}"
+    letters = re.sub(r"[\W_]+", "", speaker.casefold())
+    return corpus + ":" + re.sub(r"(?<!\d)0+(?=\d)", "", letters)
 
 
 _RULES: tuple[Callable[[pd.DataFrame], Iterable[Finding]], ...] = (
