@@ -40,7 +40,7 @@ def few_features(monkeypatch):
     """Audit with features that cost little, and count the clips of every extraction."""
     numbers = []
     from_preset, extract = AcousticFeatures.from_preset, AcousticFeatures.extract
-    monkeypatch.setattr(AcousticFeatures, "from_preset", lambda _name, **rest: from_preset("mfcc-40", **rest))
+    monkeypatch.setattr(AcousticFeatures, "from_preset", lambda _name, **rest: from_preset("means-180", **rest))
     monkeypatch.setattr(
         AcousticFeatures, "extract", lambda self, clips: numbers.append(len(clips)) or extract(self, clips)
     )
@@ -99,7 +99,7 @@ def test_clips_that_cannot_be_read_do_not_shift_the_others(speech):
 
 
 def test_a_classifier_that_was_fitted_before_is_found(speech, audited):
-    rows = AcousticFeatures.from_preset("mfcc-40").transform(speech.data)
+    rows = AcousticFeatures.from_preset("means-180").transform(speech.data)
     frozen = FrozenEstimator(LogisticRegression(max_iter=10000).fit(rows, speech.target))
     leak = audit_leak(speech, audited, frozen)
     assert [finding.kind for finding in leak.findings] == ["fitted-before"]

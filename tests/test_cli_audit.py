@@ -23,7 +23,7 @@ def elsewhere(tmp_path, monkeypatch):
     """Work in an empty folder, and compute few features."""
     monkeypatch.chdir(tmp_path)
     from_preset = AcousticFeatures.from_preset
-    monkeypatch.setattr(AcousticFeatures, "from_preset", lambda _name, **rest: from_preset("mfcc-40", **rest))
+    monkeypatch.setattr(AcousticFeatures, "from_preset", lambda _name, **rest: from_preset("means-180", **rest))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,6 @@ def test_findings_are_told_with_files_and_cure_and_unreadable_clips_end_with_1(o
     assert lines[1].split()[:2] == ["clips", "speakers"], "no genders are known"
     assert [line.split()[2] for line in lines[2:5]] == ["?"] * 3
     assert "There are not two known speakers: nothing can be said of new voices." in lines
-    assert [line for line in lines if line.startswith("random split ")][0].split()[-1] in ("0", "2")
 
 
 def test_more_than_three_files_are_counted(odd):
@@ -103,7 +102,7 @@ def test_more_than_three_files_are_counted(odd):
 
 def test_an_emotion_of_which_nothing_could_be_read_has_no_medians(odd):
     (odd / "bored").mkdir()
-    (odd / "bored" / "b.wav").write_text("no audio")
+    (odd / "bored" / "b.wav").write_text("nor this")
     result = audit(odd, "--no-leak")
     assert result.exit_code == 1
     assert [line.split() for line in result.stdout.splitlines() if line.startswith("bored")] == [["bored", "1", "?"]]
