@@ -119,6 +119,43 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
             "expected sr > 0 (Hz), offset >= 0 and duration > 0 or None (seconds), "
             f"got sr={sr!r}, offset={offset!r}, duration={duration!r}"
         )
+    samples, rate = _read(name, source, offset, duration)
+    if samples.ndim > 1:
+        with np.errstate(over="ignore", invalid="ignore"):  # infinities are told of below
+            samples = samples.mean(axis=1)
+    _check_finite(name, samples)
+    return _resample(samples, rate, sr)
+
+
+def read_samples(source: AudioSource) -> tuple[npt.NDArray[np.float32], float]:
+    """
+    Read one clip as it is stored: every channel, at its own sampling rate.
+
+    Parameters
+    ----------
+    source : str, PathLike, binary file object or (waveform, sr) pair
+        What to read, as in `load_audio`.
+
+    Returns
+    -------
+    samples : ndarray of shape (n_samples, n_channels), float32
+        Within [-1, 1], at least one sample; a lossy format may go beyond.
+    sr : float
+        Sampling rate in Hz.
+
+    Raises
+    ------
+    AudioError
+        As in `load_audio`.
+    """
+    name = source_name(source)
+    samples, rate = _read(name, source, 0.0, None)
+    _check_finite(name, samples)
+    return samples.reshape(len(samples), -1), rate
+
+
+def _read(name: str, source: Any, offset: float, duration: float | None) -> tuple[Waveform, float]:
+    """Return the samples of a part, one or more of shape (n_samples,) or (n_samples, n_channels), and their rate."""
     if isinstance(source, tuple):
         samples, rate = _take_pair(name, source)
         total, start = len(samples), int(offset * rate)
@@ -128,15 +165,17 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
     if not len(samples):
         part = f"after the offset of {offset:g} s" if duration is None else f"in {duration:g} s from {offset:g} s on"
         raise AudioError(name, f"has no sample {part} (it lasts {total / rate:.3g} s)" if total else "holds no samples")
-    with np.errstate(over="ignore", invalid="ignore"):  # infinities are told of below
-        if samples.ndim > 1:
-            samples = samples.mean(axis=1)
+    return samples, rate
+
+
+def _check_finite(name: str, samples: Waveform) -> None:
+    """Refuse NaN and infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
         checksum = samples.sum()
     # One pass finds out that all is well; only a doubt pays for a closer look.
     if not np.isfinite(checksum) and not np.isfinite(samples).all():
-        bad = int(np.flatnonzero(~np.isfinite(samples))[0])
+        bad = int(np.argwhere(~np.isfinite(samples))[0][0])
         raise AudioError(name, f"holds NaN or infinity (first at sample {bad})")
-    return _resample(samples, rate, sr)
 
 
 def source_name(source: object) -> str:

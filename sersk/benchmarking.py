@@ -192,7 +192,8 @@ class _Clock:
 
     def __init__(self, n_cells: int, tell: Callable[[str], object]) -> None:
         self.n_cells, self.tell = n_cells, tell
-        self.number, self.seconds = 0, []
+        self.number = 0
+        self.seconds: list[float] = []
         self.began = 0.0
 
     def skip(self) -> None:

@@ -164,30 +164,64 @@ def extract(
         # Compiles librosa's functions here, once: workers that do so at the same time can spoil numba's cache of them
         # and crash (numba issue 10128).
         estimate_tuning(np.zeros(recipe.settings.n_fft, dtype=np.float32), recipe.settings)
+    work = functools.partial(_extract_batch, recipe=recipe, memory=memory)
+    with contextlib.closing(work_off(clips, work, "features", n_jobs=n_jobs, verbose=verbose)) as results:
+        for index, result in enumerate(results):
+            if not isinstance(result, AudioError):
+                yield result
+                continue
+            name = source_name(clips[index])
+            error = AudioError(f"X[{index}] {name}" if name.startswith("<") else name, result.reason)
+            if fail_fast:
+                raise error
+            yield error
+
+
+def work_off(
+    clips: Sequence[Any],
+    work: Callable[[list[Any]], list[Any]],
+    task: str,
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Generator[Any, None, None]:
+    """
+    Do something with clip after clip, in parallel, a few of them in memory at a time.
+
+    Parameters
+    ----------
+    clips : sequence
+        What `check_clips` gives.
+    work : callable
+        Takes some clips, and gives a list with something of each; it must be picklable.
+    task : str
+        What it does, for the progress bar.
+    n_jobs : int, default=None
+        Workers, by joblib; any joblib backend will do.
+    verbose : int, default=0
+        Progress bar on stderr if positive.
+
+    Yields
+    ------
+    object
+        What `work` gives, one a clip, in order.
+    """
     # Backends that give all results at once only (multiprocessing, ray) take more memory, but work.
     return_as = "generator" if get_active_backend()[0].supports_return_generator else "list"
     batches = (clips[first : first + _BATCH] for first in range(0, len(clips), _BATCH))
-    work = (delayed(_extract_batch)([*map(_portable, batch)], recipe, memory) for batch in batches)
-    results = Parallel(n_jobs=n_jobs, return_as=return_as)(work)
+    results = Parallel(n_jobs=n_jobs, return_as=return_as)(delayed(work)([*map(_portable, batch)]) for batch in batches)
     try:
-        with _progress(len(clips), verbose) as advance:
-            for index, result in enumerate(itertools.chain.from_iterable(results)):
+        with _progress(task, len(clips), verbose) as advance:
+            for result in itertools.chain.from_iterable(results):
                 advance()
-                if not isinstance(result, AudioError):
-                    yield result
-                    continue
-                name = source_name(clips[index])
-                error = AudioError(f"X[{index}] {name}" if name.startswith("<") else name, result.reason)
-                if fail_fast:
-                    raise error
-                yield error
+                yield result
     finally:
         if isinstance(results, Generator):  # no more work for a caller that has gone
             results.close()
 
 
 @contextlib.contextmanager
-def _progress(total: int, verbose: int) -> Iterator[Callable[[], object]]:
+def _progress(name: str, total: int, verbose: int) -> Iterator[Callable[[], object]]:
     """Show a bar on stderr, and give what moves it on."""
     if verbose <= 0:
         yield lambda: None
@@ -197,7 +231,7 @@ def _progress(total: int, verbose: int) -> Iterator[Callable[[], object]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as progress:
-        task = progress.add_task("features", total=total)
+        task = progress.add_task(name, total=total)
         yield lambda: progress.advance(task)
 
 

@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
     {"prediction", "experiments", "benchmark_table"},
-    {"training", "benchmarking"},
+    {"training", "benchmarking", "auditing"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
     {"cli"},

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .audit import audit
 from .benchmark import benchmark
 from .features import extract_features
 from .prediction import predict
@@ -46,3 +47,4 @@ app.command()(evaluate)
 app.command()(benchmark)
 app.command()(predict)
 app.command("features")(extract_features)
+app.command()(audit)
