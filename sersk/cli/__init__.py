@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from .features import extract_features
+from .importance import importance
+from .plot import plot
 from .prediction import predict
 from .training import evaluate, fit
 
@@ -44,3 +46,5 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
 app.command("features")(extract_features)
+app.command()(plot)
+app.command()(importance)
