@@ -27,7 +27,8 @@ _WIDTH = 9.0  # inches
 _MOST_POINTS = 4000  # that a line as wide as the picture can show
 _MOST_LINED = 1000  # frames that a line joins; of more it would be a blot
 _DB_RANGE, _DB_FLOOR = 80.0, -100.0  # of `power_to_db`
-_FREQUENCIES = (0, 250, 500, 1000, 2000, 4000, 8000, 16000)
+_FREQUENCIES = (16000, 8000, 4000, 2000, 1000, 500, 250)
+_LABEL = 0.13  # share of the spectrogram's height that a label needs
 _F0_TICKS = (75, 100, 150, 200, 300, 400)
 _PITCH_CLASSES = ("C", "D", "E", "F♯", "G♯", "A♯")  # every second one, for which there is room
 
@@ -90,9 +91,13 @@ def _draw_spectrogram(axes: Any, clip: _Clip) -> Any:
     band = top / (settings.n_mels + 1)  # from the centre of one to that of the next
     low = max(float(log_mel.max()) - _DB_RANGE, _DB_FLOOR)  # silence is dark
     image = clip.image(axes, log_mel, low, low + _DB_RANGE, band / 2, top - band / 2)
-    shown = [hz for hz in _FREQUENCIES if band / 2 <= hz_to_mel(hz) <= top - band / 2]
+    shown: list[int] = []
+    for hz in _FREQUENCIES:
+        above = hz_to_mel(shown[-1]) if shown else (1 + _LABEL) * top
+        if above - hz_to_mel(hz) >= _LABEL * top:
+            shown.append(hz)
     axes.set_yticks(hz_to_mel(shown), [f"{hz:,}" for hz in shown])
-    axes.set_ylabel("Frequency (Hz)")
+    axes.set(ylabel="Frequency (Hz)", ylim=(band / 2, top - band / 2))
     return image
 
 
