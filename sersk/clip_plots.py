@@ -12,7 +12,7 @@ import numpy as np
 from .audio import load_audio
 from .clip_values import ClipFrames
 from .descriptors import describe
-from .evaluation.plots.style import DARK, need_figure, tidy
+from .evaluation.plots.style import DARK, need_figure, put_title, tidy
 from .extraction import clip_source
 from .filterbanks import Array, FrameSettings, hz_to_mel
 from .pitch import F0_MAX, F0_MIN
@@ -220,6 +220,5 @@ def plot_clip(clip: Any, *, panels: Sequence[str] = PANELS, sr: int = 16000, tit
         axes.tick_params(labelbottom=row == len(panels) - 1)
     axes.set_xlabel("Time (s)")
     axes.set_xlim(0, measured.duration)
-    if title is not None:
-        figure.suptitle(title, parse_math=False)
+    put_title(figure, title)
     return figure

@@ -16,7 +16,6 @@ from .terminal import count, say
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from .training import TrainedModel
 
@@ -235,7 +234,7 @@ def write_curves(trained: TrainedModel, file: Path, model: str) -> None:
     write_picture(plot_history(network.history_, title, best_epoch=network.best_epoch_), file)
 
 
-def write_picture(figure: Figure, file: Path) -> None:
+def write_picture(figure: Any, file: Path) -> None:
     """
     Save a figure.
 

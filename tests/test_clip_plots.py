@@ -83,6 +83,16 @@ def test_panels_are_those_asked_for_in_their_order():
     assert heights == sorted({*heights})
 
 
+def test_a_long_title_is_broken_into_lines():
+    title = "_".join(["a", "file", "name"] * 30)
+    figure = plot_clip(tone(), panels=["waveform"], title=title)
+    figure.canvas.draw()
+    assert figure.get_suptitle().replace("\n", "") == title
+    box = figure._suptitle.get_window_extent()
+    assert figure.bbox.x0 < box.x0
+    assert box.x1 < figure.bbox.x1
+
+
 def test_a_short_waveform_is_drawn_sample_by_sample():
     wave = tone(seconds=0.1)
     (line,) = panel(wave, "waveform").lines

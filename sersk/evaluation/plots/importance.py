@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import DARK, need_figure, tidy
+from .style import DARK, need_figure, put_title, tidy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +71,5 @@ def plot_importance(table: pd.DataFrame, title: str | None = None) -> Figure:
     axes.set_ylabel("Family (number of features)")
     tidy(axes)
     axes.grid(False, axis="y")
-    if title is not None:
-        figure.suptitle(title, parse_math=False)
+    put_title(figure, title)
     return figure
