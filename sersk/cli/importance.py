@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sersk.edge import edge, end_with_failures
-from sersk.options import NETWORKS, Cache, Corpora, Features, JobsOfTraining, Layout, Model, Protocol, Seed
+from sersk.options import NETWORKS, Cache, Corpora, Features, Jobs, Layout, Model, Protocol, Seed
 from sersk.outputs import check_picture, check_table, write_picture, write_table
 from sersk.sources import read_corpora
 from sersk.terminal import count, say, show_folds, show_importance, visible
@@ -29,7 +29,7 @@ def importance(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the table.", show_default=False)] = None,
     cache: Cache = None,
-    jobs: JobsOfTraining = -1,
+    jobs: Jobs = -1,
     seed: Seed = 0,
 ) -> None:
     """
