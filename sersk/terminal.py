@@ -170,6 +170,40 @@ def show_comparison(table: pd.DataFrame) -> None:
         )
 
 
+def show_importance(table: pd.DataFrame, folds: str) -> None:
+    """
+    Print what each family of descriptors adds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What `family_importance` gives.
+    folds : str
+        What was tested, in one line.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 200)  # never wrap
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column("family")
+    for name in ("features", "drop in UAR", "std", "95 % limits"):
+        shown.add_column(name, justify="right")
+    for family, row in table.to_dict("index").items():
+        limits = "unknown" if math.isnan(row["low"]) else f"{row['low']:.3f} to {row['high']:.3f}"
+        figures = f"{row['importance']:.3f}", f"{row['std']:.3f}"
+        shown.add_row(Text(visible(family)), str(row["n_features"]), *figures, limits)
+    intact = (table["importance"] + table["permuted_uar"]).iloc[0]
+    sys.stdout.write(
+        f"Estimate: {folds}\n"
+        f"UAR {intact:.3f}; what it loses when a family is permuted among the test clips\n"
+        "(std: over the repeats; limits: for other speakers)\n\n"
+    )
+    console.print(shown)
+
+
 def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     """
     Write a prediction for people: tabs between file, emotion and probabilities.

@@ -26,7 +26,7 @@ LAYERS = [
     {"models"},
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
-    {"prediction", "experiments", "benchmark_table"},
+    {"prediction", "experiments", "benchmark_table", "clip_plots"},
     {"training", "benchmarking", "auditing"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
@@ -41,7 +41,7 @@ HOMES = {
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
-    "matplotlib": {"sersk.evaluation.plots"},
+    "matplotlib": {"sersk.clip_plots", "sersk.evaluation.plots"},
     "keras": {"sersk.models.keras_backend"},
     "scikeras": {"sersk.models.keras_backend"},
 }

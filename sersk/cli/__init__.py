@@ -11,6 +11,8 @@ import typer
 from .audit import audit
 from .benchmark import benchmark
 from .features import extract_features
+from .importance import importance
+from .plot import plot
 from .prediction import predict
 from .training import evaluate, fit
 
@@ -48,3 +50,5 @@ app.command()(benchmark)
 app.command()(predict)
 app.command("features")(extract_features)
 app.command()(audit)
+app.command()(plot)
+app.command()(importance)

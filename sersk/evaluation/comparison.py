@@ -80,15 +80,28 @@ def compare(first: EvaluationReport, second: EvaluationReport, *, confidence: fl
     only_first, only_second = (int((right[k] & ~right[1 - k]).sum()) for k in (0, 1))
     n_unlike = only_first + only_second
     return Comparison(
-        difference=float(_difference(pairs.sum(axis=0))),
-        interval=interval_over_speakers(_difference, pairs, confidence=confidence),
+        difference=float(uar_difference(pairs.sum(axis=0))),
+        interval=interval_over_speakers(uar_difference, pairs, confidence=confidence),
         only_first=only_first,
         only_second=only_second,
         p_value=float(binomtest(only_first, n_unlike).pvalue) if n_unlike else 1.0,
     )
 
 
-def _difference(pairs: Counts) -> Figures:
+def uar_difference(pairs: Counts) -> Figures:
+    """
+    Give the UAR of the first of two models less that of the second.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (..., 2, n_classes, n_classes)
+        Confusion matrices of the two, emotions down and predictions across.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        Differences.
+    """
     figures = uar_of(pairs)
     difference: Figures = figures[..., 0] - figures[..., 1]
     return difference

@@ -245,12 +245,7 @@ def evaluate(
     chosen = make_protocol(corpus, protocol)
     y = np.asarray(corpus.target)
     groups = None if corpus.groups is None else np.asarray(corpus.groups)
-    back, X, emotions, speakers = _compute_once(model, corpus.data, y, groups)
-    if len(X) != len(emotions):
-        raise ValueError(
-            f"The features gave {len(X)} rows for {len(emotions)} clips: use on_error='raise' to see which of them "
-            "fail, and leave those out of the corpus."
-        )
+    back, X, emotions, speakers = compute_once(model, corpus.data, y, groups)
     sets = range(0, len(emotions), len(y))  # where the clips begin, and each set of copies of them
     labels = np.unique(y)
     files = corpus.get("files", corpus.data)
@@ -277,10 +272,40 @@ def evaluate(
     return EvaluationReport(chosen.name, description, chosen.speaker_independent, labels, predictions)
 
 
-def _compute_once(
+def compute_once(
     model: Any, clips: Any, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None
 ) -> tuple[Any, Any, npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Part the model from what depends on the clip alone: features and, behind them, those of altered copies."""
+    """
+    Part the model from what depends on the clip alone: features and, behind them, those of altered copies.
+
+    Parameters
+    ----------
+    model : estimator
+        As in `evaluate`; it is not changed.
+    clips : clips
+        What it takes.
+    y : ndarray of shape (n_clips,)
+        Emotions.
+    groups : ndarray of shape (n_clips,) or None
+        Speakers.
+
+    Returns
+    -------
+    back : estimator
+        What learns.
+    X : array of shape (n_rows, ...)
+        What it learns from: a row for each clip, then sets of as many rows for its altered copies, if there are any.
+    emotions : ndarray of shape (n_rows,)
+        Emotion of each row.
+    speakers : ndarray of shape (n_rows,) or None
+        Speaker of each row.
+
+    Raises
+    ------
+    ValueError
+        If clips are skipped by the features.
+    """
+    front: Any
     if isinstance(model, ClipAugmenter):
         front, back = split_stateless(model.estimator)
         if front is None:  # then it alters the clips of each training fold itself
@@ -290,7 +315,13 @@ def _compute_once(
         front, back = model.without_front()
     else:
         front, back = split_stateless(model)
-    return back, clips if front is None else front.transform(clips), y, groups
+    X = clips if front is None else front.transform(clips)
+    if len(X) != len(y):
+        raise ValueError(
+            f"The features gave {len(X)} rows for {len(y)} clips: use on_error='raise' to see which of them "
+            "fail, and leave those out of the corpus."
+        )
+    return back, X, y, groups
 
 
 def _test_fold(
