@@ -24,7 +24,7 @@ from .models.network_recipes import NETWORKS
 
 # The notebooks' own recipes, by corpora of every size: features, layers and training are theirs.
 RECIPES = {"seeds": ("lstm-512", "lstm-256", "lstm-128", "cnn-lstm-mfcc", "cnn-1d", "cnn-mel", "cnn-mfcc", "dual-cnn")}
-_CELL = "cell.json"
+_BESIDE = ".json"  # after the name of a report's folder: of what it was made
 
 
 def run_benchmark(
@@ -237,12 +237,13 @@ def _versions(model: str) -> dict[str, str]:
 def _keep(report: EvaluationReport, folder: Path, key: dict[str, Any], seconds: float) -> None:
     write_report(report, folder)
     # Last: what has it is whole.
-    (folder / _CELL).write_text(json.dumps({"key": key, "seconds": round(seconds, 1)}), encoding="utf-8")
+    text = json.dumps({"key": key, "seconds": round(seconds, 1)})
+    folder.with_name(folder.name + _BESIDE).write_text(text, encoding="utf-8")
 
 
 def _kept(folder: Path, key: dict[str, Any]) -> tuple[EvaluationReport, float] | None:
     try:
-        cell = json.loads((folder / _CELL).read_text(encoding="utf-8"))
+        cell = json.loads(folder.with_name(folder.name + _BESIDE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return (read_report(folder), cell["seconds"]) if cell.get("key") == key else None
