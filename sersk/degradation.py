@@ -113,7 +113,7 @@ class _Kind(NamedTuple):
 _KINDS = {
     "clean": _Kind(_just_so, "as recorded"),
     "noise": _Kind(partial(_alter, "noise"), "white noise, {:g} dB SNR", -100, 100),
-    "telephone": _Kind(_telephone, "300-3400 Hz, 8 kHz, mu-law"),
+    "telephone": _Kind(_telephone, "telephone: 300-3400 Hz, mu-law"),
     "mp3": _Kind(partial(_code, "mp3"), "MP3, {:g} kbit/s", 16, 160),
     "vorbis": _Kind(partial(_code, "vorbis"), "Ogg Vorbis, quality {:g}", 0, 10),
     "opus": _Kind(partial(_code, "opus"), "Ogg Opus, {:g} kbit/s", 6, 256),
@@ -260,9 +260,8 @@ def degrade(waveform: Array, sr: int, condition: Condition, seed: int) -> Array:
     --------
     >>> import numpy as np
     >>> from sersk.degradation import Condition, degrade
-    >>> loud = np.arange(1, 6, dtype=np.float32)
-    >>> degrade(loud, 16000, Condition("clip", 40), seed=0).round(1).tolist()
-    [1.0, 2.0, 3.0, 3.4, 3.4]
+    >>> degrade(np.arange(1, 6, dtype=np.float32), 16000, Condition("clip", 50), seed=0).tolist()
+    [1.0, 2.0, 3.0, 3.0, 3.0]
     """
     if not waveform.any():
         return waveform
@@ -290,7 +289,7 @@ class DegradedClip(DerivedClip):
     --------
     >>> import numpy as np
     >>> from sersk.degradation import Condition, DegradedClip
-    >>> DegradedClip(np.full(4, 5), Condition("gain", -20), seed=0).waveform(16000).tolist()
+    >>> DegradedClip(np.full(4, 5.0), Condition("gain", -20), seed=0).waveform(16000).tolist()
     [0.5, 0.5, 0.5, 0.5]
     """
 

@@ -102,7 +102,7 @@ class Experiment:
         progress : callable, default=no progress
             Wraps the fitted folds as they come, given their number.
         on_condition : callable, default=nothing
-            Called with each condition before its turn.
+            Called with each condition before clips are degraded.
 
         Returns
         -------

@@ -231,7 +231,20 @@ def write_curves(trained: TrainedModel, file: Path, model: str) -> None:
     network = trained.pipeline[-1]
     several = f"; the first of {n_networks} networks" if (n_networks := len(network.histories_)) > 1 else ""
     title = f"{model}, trained on {count(trained.n_clips, 'clip')}{several}"
-    figure = plot_history(network.history_, title, best_epoch=network.best_epoch_)
+    write_picture(plot_history(network.history_, title, best_epoch=network.best_epoch_), file)
+
+
+def write_picture(figure: Any, file: Path) -> None:
+    """
+    Write a figure.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    file : Path
+        What `check_picture` has passed.
+    """
     with _draft(file) as draft:
         figure.savefig(draft, format=file.suffix[1:].lower(), dpi=150)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .evaluation import EvaluationReport
+    from .evaluation import EvaluationReport, RobustnessReport
 
 # Line breaks, tabs, codes that terminals obey, bytes that are no text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -158,7 +158,7 @@ def show_comparison(table: pd.DataFrame) -> None:
     shown.add_column("folds")
     for part, row in table.to_dict("index").items():
         figures = (row[name] for name in ("mixed_uar", "own_uar", "mixed_wa", "own_wa"))
-        cells = ["" if math.isnan(figure) else f"{figure:.3f}" for figure in figures]  # all clips: the mixed model only
+        cells = [_decimals(figure) for figure in figures]  # all clips: the mixed model only
         folds = "SPEAKER-DEPENDENT" if row["protocol"] == "random" else row["protocol"]
         shown.add_row(Text(visible(part)), str(row["clips"]), *cells, folds)
     sys.stdout.write("The same clips, by the mixed model and by a model of their own\n")
@@ -168,6 +168,38 @@ def show_comparison(table: pd.DataFrame) -> None:
             "\nThe folds differ, and so do the numbers of speakers learned from: small differences mean nothing.\n"
             "--protocol loso compares under the same folds, if there are two speakers or more of each.\n"
         )
+
+
+def show_robustness(report: RobustnessReport) -> None:
+    """
+    Print the figures under every condition.
+
+    Parameters
+    ----------
+    report : RobustnessReport
+        What to print, a line a condition.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 100)  # never wrap
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("tested on", "", "UAR", "95 %", "WA", "drop"):
+        shown.add_column(name, justify="right" if name in ("UAR", "WA", "drop") else "left")
+    for row in report.table.to_dict("records"):
+        uar, wa, drop = (_decimals(row[name]) for name in ("uar", "wa", "drop"))
+        limits = "-".join(filter(None, (_decimals(row[name]) for name in ("uar_low", "uar_high"))))
+        shown.add_row(row["condition"], row["description"], uar, limits, wa, drop)
+    sys.stdout.write(
+        f"Estimate: {report.description}\n"
+        "Trained on clips as they are; UAR with its interval over speakers, and what of it is lost\n\n"
+    )
+    console.print(shown)
+
+
+def _decimals(figure: float) -> str:
+    return "" if math.isnan(figure) else f"{figure:.3f}"
 
 
 def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from .features import extract_features
 from .prediction import predict
+from .robustness import robustness
 from .training import evaluate, fit
 
 app = typer.Typer(
@@ -44,3 +45,4 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(predict)
 app.command("features")(extract_features)
+app.command()(robustness)

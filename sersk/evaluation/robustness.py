@@ -70,7 +70,7 @@ class RobustnessReport:
     @property
     def table(self) -> pd.DataFrame:
         """
-        Figures of each condition.
+        Give the figures of each condition.
 
         A row for each: ``condition`` (its name), ``kind``, ``level`` (NaN for a kind without any), ``description``,
         ``n_clips``, ``uar`` with ``uar_low`` and ``uar_high`` (95 %, over speakers), ``wa``, and ``drop``: how far the
@@ -124,7 +124,7 @@ def evaluate_robustness(
     progress : callable, default=no progress
         Wraps the fitted folds as they come, given their number.
     on_condition : callable, default=nothing
-        Called with each condition before its turn.
+        Called with each condition before clips are degraded.
 
     Returns
     -------
@@ -213,9 +213,9 @@ def evaluate_degraded(
     conditions = (CLEAN, *(one for one in dict.fromkeys(conditions) if one != CLEAN))
     reports, failures = {}, {}
     for condition in conditions:
-        on_condition(condition)
         rows, failed = folds.rows, Failures()
         if condition != CLEAN:
+            on_condition(condition)
             rows, failed = _compute(folds, [DegradedClip(clip, condition, seed) for clip in clips])
         kept = np.delete(np.arange(len(clips)), [index for index, _ in failed])
         if failed:

@@ -1,5 +1,6 @@
 """Figures of a training or an evaluation -> pictures."""
 
 from .history import plot_history
+from .robustness import plot_robustness
 
-__all__ = ["plot_history"]
+__all__ = ["plot_history", "plot_robustness"]
