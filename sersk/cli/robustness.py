@@ -40,7 +40,8 @@ def robustness(
         typer.Option(
             metavar="NAME,...",
             help="Conditions besides clean: noise-10 (dB), telephone, mp3-32 and opus-12 (kbit/s), vorbis-0 (quality), "
-            "reverb-0.5 (s), clip-10 (%), gain-20 and gain+20 (dB), or other levels of these. Without it, a set of all of them but opus.",
+            "reverb-0.5 (s), clip-10 (%), gain-20 and gain+20 (dB), or other levels of these. Without it, a set "
+            "of all but opus.",
             show_default=False,
         ),
     ] = None,
