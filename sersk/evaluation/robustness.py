@@ -236,11 +236,9 @@ def _compute(folds: CrossValidation, clips: list[DegradedClip]) -> tuple[Any, Fa
         return front.transform(clips), []
     rows, failed = front[0].extract(clips)
     rows = np.delete(rows, [index for index, _ in failed], axis=0)
-    if len(front) > 1 and len(rows):
-        rows = front[1:].transform(rows)
-    if hasattr(folds.rows, "columns") and not hasattr(rows, "columns"):  # set_output
-        rows = pd.DataFrame(rows, columns=folds.rows.columns)
-    return rows, failed
+    if hasattr(folds.rows, "columns"):  # set_output: the learner knows the columns by their names
+        rows = pd.DataFrame(rows, columns=front[0].get_feature_names_out())
+    return front[1:].transform(rows) if len(front) > 1 and len(rows) else rows, failed
 
 
 def _test(folds: CrossValidation, models: list[Any], rows: Any, kept: npt.NDArray[np.intp]) -> EvaluationReport:
