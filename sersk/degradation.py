@@ -188,10 +188,12 @@ class Condition:
         number = name.removeprefix(kind)
         if not number:
             return cls(kind)
-        try:  # the hyphen is a sign for gain only
-            return cls(kind, float(number if kind == "gain" else number.removeprefix("-")))
+        number = number if kind == "gain" else number.removeprefix("-")  # of others the hyphen is no sign
+        try:
+            level = float(number)
         except ValueError as error:
-            raise ValueError(f"{name!r} is no condition. {error}") from error
+            raise ValueError(f"Condition {name!r}: expected a number at its end, got {number!r}.") from error
+        return cls(kind, level)
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:

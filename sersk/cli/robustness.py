@@ -47,7 +47,11 @@ def robustness(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write the table, too: FILE.csv or FILE.parquet.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Write the table, too: FILE.csv or FILE.parquet; or print CSV instead: -.",
+            show_default=False,
+        ),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw the UAR under every condition.", show_default=False)
@@ -103,5 +107,6 @@ def robustness(
             from sersk.evaluation.plots import plot_robustness
 
             write_picture(plot_robustness(report, model), plot)
-        show_robustness(report)
+        if str(out) != "-":
+            show_robustness(report)
         end_with_failures(len(experiment.failures), len(clips.data))
