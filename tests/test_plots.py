@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -176,7 +177,7 @@ def test_labels_do_not_overlap_however_many_there_are(tmp_path):
     figure = plot_robustness(robustness(*NOISE, *many))
     figure.savefig(tmp_path / "robustness.png")
     boxes = [label.get_window_extent() for label in figure.axes[1].get_yticklabels()]
-    assert all(below.y1 <= above.y0 for above, below in zip(boxes, boxes[1:], strict=False))
+    assert all(below.y1 <= above.y0 for above, below in itertools.pairwise(boxes))
     assert min(box.x0 for box in boxes) > figure.axes[0].get_window_extent().x1
 
 

@@ -49,7 +49,7 @@ def robustness(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Write the table, too: FILE.csv or FILE.parquet; or print CSV instead: -.",
+            help="Write the table, too: FILE.csv, FILE.parquet; or - for CSV alone.",
             show_default=False,
         ),
     ] = None,
