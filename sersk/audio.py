@@ -1,4 +1,4 @@
-"""Bytes -> waveform: the only file that opens audio."""
+"""Bytes -> waveform, and back: the only file that opens audio."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ _HEADS = (
 )
 # The longest page of an Ogg stream (RFC 3533).
 _OGG_PAGE = 65307
+# Written in one piece, a long clip overruns the stack in libvorbis (libsndfile issue 1095).
+_PIECE = 16384
 
 
 class AudioError(ValueError):
@@ -178,6 +180,63 @@ def _check_finite(name: str, samples: Waveform) -> None:
         raise AudioError(name, f"holds NaN or infinity (first at sample {bad})")
 
 
+def encode_audio(waveform: Waveform, sr: int, container: str, subtype: str, **options: Any) -> io.BytesIO:
+    """
+    Write a waveform as a file in memory.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_samples,), float32
+        In [-1, 1]; what is beyond is clipped.
+    sr : int
+        Its sampling rate in Hz, one that the format allows.
+    container, subtype : str
+        The format by libsndfile's names, such as "OGG" and "VORBIS".
+    **options : dict
+        `compression_level` and `bitrate_mode` of soundfile.
+
+    Returns
+    -------
+    BytesIO
+        The file; `load_audio` takes it.
+
+    Raises
+    ------
+    AudioError
+        If the libsndfile that is installed cannot write this format.
+    """
+    import soundfile as sf
+
+    if not sf.check_format(container, subtype):
+        reason = f"libsndfile {sf.__libsndfile_version__} cannot write {container} ({subtype})"
+        raise AudioError("<waveform>", f"{reason}; that in soundfile's own wheels can: pip install soundfile")
+    file = io.BytesIO()
+    with sf.SoundFile(file, "w", sr, 1, subtype, format=container, **options) as audio:
+        for first in range(0, len(waveform), _PIECE):
+            audio.write(np.clip(waveform[first : first + _PIECE], -1, 1))
+    return file
+
+
+def fit_length(waveform: Waveform, n_samples: int) -> Waveform:
+    """
+    Cut what is too long, and put zeros behind what is too short.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (any,)
+        Left as it is.
+    n_samples : int
+        Wanted length.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        The waveform, or a copy of it.
+    """
+    cut = waveform[:n_samples]
+    return np.pad(cut, (0, n_samples - len(cut))) if len(cut) < n_samples else cut
+
+
 def source_name(source: object) -> str:
     """
     Name a clip as messages do.
@@ -206,8 +265,7 @@ def _resample(samples: Waveform, rate: float, sr: int) -> Waveform:
     import soxr
 
     wanted = int(np.ceil(len(samples) * (sr / rate)))
-    out = soxr.resample(samples, rate, sr, quality="HQ")[:wanted]
-    return np.pad(out, (0, wanted - len(out))) if len(out) < wanted else out
+    return fit_length(soxr.resample(samples, rate, sr, quality="HQ"), wanted)
 
 
 def _take_pair(name: str, pair: tuple[Any, ...]) -> tuple[Waveform, float]:

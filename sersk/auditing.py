@@ -14,7 +14,8 @@ from sklearn.utils import Bunch, _safe_indexing, get_tags
 from .corpora import CorpusAudit, Finding
 from .evaluation import EvaluationReport, make_protocol
 from .evaluation.comparison import Comparison, compare
-from .experiments import MIXED, Experiment, Progress, prepare_experiments
+from .evaluation.crossvalidation import Progress
+from .experiments import MIXED, Experiment, prepare_experiments
 from .models.fronts import split_stateless
 
 RANDOM, UNSEEN = "random", "unseen"

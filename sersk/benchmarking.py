@@ -18,8 +18,9 @@ from sklearn.utils import Bunch, _safe_indexing
 
 from .benchmark_table import ARROW, Benchmark, Cell
 from .evaluation import EvaluationReport, evaluate
+from .evaluation.crossvalidation import Progress
 from .evaluation.report_folder import read_report, write_report
-from .experiments import MIXED, Experiment, Progress, prepare_experiments
+from .experiments import MIXED, Experiment, prepare_experiments
 from .models.network_recipes import NETWORKS
 
 # The notebooks' own recipes, by corpora of every size: features, layers and training are theirs.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +16,10 @@ from sklearn.utils import Bunch, _safe_indexing
 
 from .audio import AudioError
 from .corpora import split_corpus
-from .evaluation import EvaluationReport, evaluate, make_protocol
+from .degradation import CONDITIONS, Condition
+from .evaluation import EvaluationReport, RobustnessReport, evaluate, make_protocol
+from .evaluation.crossvalidation import Progress, cross_validation
+from .evaluation.robustness import evaluate_degraded
 from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid, training_copies
 from .models.augmented import MASKS
 from .models.decision import Delegates
@@ -25,7 +28,6 @@ from .sequences import FrameSequences
 
 # What the experiment with all clips is called beside those with a part of them.
 MIXED = "mixed"
-Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Experiment:
     Parameters
     ----------
     front : transformer
-        Clips -> features.
+        Clips -> features, with settings of work.
     learner : estimator
         What is fitted, search and altered copies included.
     copies : tuple of str
@@ -79,6 +81,38 @@ class Experiment:
             All predictions.
         """
         return evaluate(self.learner, self.corpus, protocol=self.protocol, n_jobs=self.n_jobs, progress=progress)
+
+    def evaluate_robustness(
+        self,
+        conditions: Sequence[Condition] = CONDITIONS,
+        *,
+        random_state: int = 0,
+        progress: Progress = lambda folds, total: folds,
+        on_condition: Callable[[Condition], object] = lambda condition: None,
+    ) -> RobustnessReport:
+        """
+        Cross-validate what learns, and test it on degraded clips, too.
+
+        Parameters
+        ----------
+        conditions : sequence of Condition, default=CONDITIONS
+            As in `sersk.evaluation.evaluate_robustness`.
+        random_state : int, default=0
+            Seed of what is drawn for them.
+        progress : callable, default=no progress
+            Wraps the fitted folds as they come, given their number.
+        on_condition : callable, default=nothing
+            Called with each condition before clips are degraded.
+
+        Returns
+        -------
+        RobustnessReport
+            A report for each condition, and a table.
+        """
+        folds = cross_validation(self.learner, self.corpus, self.protocol)
+        steps = [("features", self.front), *([] if folds.front is None else folds.front.steps)]
+        folds, clips, n_jobs = replace(folds, front=Pipeline(steps)), self.corpus.files, self.n_jobs
+        return evaluate_degraded(folds, clips, conditions, random_state, n_jobs, progress, on_condition)
 
     def fit(self) -> tuple[Pipeline, dict[str, Any]]:
         """
@@ -225,7 +259,7 @@ def prepare_experiments(
         )
         _check(readable, protocol, "readable clips", _which(name, by))
         experiments[name] = Experiment(
-            front=pipeline[0],
+            front=front,
             learner=learner,
             copies=copies,
             corpus=readable,
@@ -299,7 +333,7 @@ class _CopyTrainer(Delegates, ClassifierMixin, BaseEstimator):
     """
     Do on features what `ClipAugmenter` does on clips: a row of X is a clip's own features, then those of its copies.
 
-    They need be computed once only, for all folds, searches and parts of a corpus.
+    They need be computed once only, for all folds, searches and parts of a corpus. What is predicted may lack copies.
     """
 
     __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
@@ -308,6 +342,7 @@ class _CopyTrainer(Delegates, ClassifierMixin, BaseEstimator):
         self.estimator = estimator
 
     def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None) -> Self:
+        self.n_dimensions_ = X.ndim
         n_clips, n_copies = X.shape[:2]
         rows = np.concatenate([X[:, copy] for copy in range(n_copies)])
         # Where speakers are unknown, a clip and its copies stay together by the clip's number, as in ClipAugmenter.
@@ -321,7 +356,7 @@ class _CopyTrainer(Delegates, ClassifierMixin, BaseEstimator):
         return self
 
     def _ask(self, method: str, X: npt.NDArray[Any], groups: npt.ArrayLike | None) -> Any:
-        return super()._ask(method, X[:, 0], groups)
+        return super()._ask(method, X[:, 0] if X.ndim == self.n_dimensions_ else X, groups)
 
 
 def _which(name: str, by: str | None) -> str:

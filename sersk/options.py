@@ -52,6 +52,45 @@ def one_of(names: tuple[str, ...], text: str) -> Any:
     return typer.Option(callback=check, metavar="NAME", help=f"{text}: {', '.join(names)}.")
 
 
+def check_model(model: str, features: str) -> None:
+    """
+    Find out that a model does not go with a feature set.
+
+    Parameters
+    ----------
+    model : str
+        One of ``MODELS``.
+    features : str
+        One of ``PRESETS``.
+
+    Raises
+    ------
+    ValueError
+        If it is a network, which has features of its own.
+    """
+    if model in NETWORKS and features != "default":
+        raise ValueError(f"--features {features}: the network {model} has features of its own. Leave the option out.")
+
+
+def split_methods(listed: str | None) -> list[str] | None:
+    """
+    Part what `--augment` was given.
+
+    Parameters
+    ----------
+    listed : str or None
+        Names with commas, or ``NO_COPIES``; None without the option.
+
+    Returns
+    -------
+    list of str or None
+        The names; None without the option.
+    """
+    if listed is None:
+        return None
+    return [] if listed == NO_COPIES else [name for name in listed.split(",") if name]
+
+
 def _check_augment(value: str | None) -> str | None:
     for name in filter(None, [] if value in (None, NO_COPIES) else value.split(",")):
         if name not in AUGMENTATIONS:

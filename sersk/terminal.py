@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .evaluation import EvaluationReport
+    from .evaluation import EvaluationReport, RobustnessReport
 
 # Line breaks, tabs, codes that terminals obey, bytes that are no text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -158,8 +158,8 @@ def show_comparison(table: pd.DataFrame) -> None:
     shown.add_column("folds")
     for part, row in table.to_dict("index").items():
         figures = (row[name] for name in ("mixed_uar", "own_uar", "mixed_wa", "own_wa"))
-        cells = ["" if math.isnan(figure) else f"{figure:.3f}" for figure in figures]  # all clips: the mixed model only
-        folds = "SPEAKER-DEPENDENT" if row["protocol"] == "random" else row["protocol"]
+        cells = [_decimals(figure) for figure in figures]  # all clips: the mixed model only
+        folds = "SPEAKER-DEPENDENT" if row["protocol"].startswith("random") else row["protocol"]
         shown.add_row(Text(visible(part)), str(row["clips"]), *cells, folds)
     sys.stdout.write("The same clips, by the mixed model and by a model of their own\n")
     console.print(shown)
@@ -202,6 +202,38 @@ def show_importance(table: pd.DataFrame, folds: str) -> None:
         "(std: over the repeats; limits: for other speakers)\n\n"
     )
     console.print(shown)
+
+
+def show_robustness(report: RobustnessReport) -> None:
+    """
+    Print the figures under every condition.
+
+    Parameters
+    ----------
+    report : RobustnessReport
+        What to print, a line a condition.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 100)  # never wrap
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("tested on", "", "UAR", "95 %", "WA", "drop"):
+        shown.add_column(name, justify="right" if name in ("UAR", "WA", "drop") else "left")
+    for row in report.table.to_dict("records"):
+        uar, wa, drop = (_decimals(row[name]) for name in ("uar", "wa", "drop"))
+        limits = "-".join(filter(None, (_decimals(row[name]) for name in ("uar_low", "uar_high"))))
+        shown.add_row(row["condition"], row["description"], uar, limits, wa, drop)
+    sys.stdout.write(
+        f"Estimate: {report.description}\n"
+        "Trained on clips as they are; UAR with its interval over speakers, and what of it is lost\n\n"
+    )
+    console.print(shown)
+
+
+def _decimals(figure: float) -> str:
+    return "" if math.isnan(figure) else f"{figure:.3f}"
 
 
 def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:

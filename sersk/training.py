@@ -12,7 +12,8 @@ from sklearn.utils import Bunch
 
 from .audio import AudioError
 from .evaluation import EvaluationReport
-from .experiments import MIXED, Experiment, Progress, prepare_experiments
+from .evaluation.crossvalidation import Progress
+from .experiments import MIXED, Experiment, prepare_experiments
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pytest
 import soundfile as sf
 
 import sersk.audio
-from sersk.audio import AudioError, load_audio
+from sersk.audio import AudioError, encode_audio, fit_length, load_audio
 
 FORMATS = [
     ("wav", "WAV", "PCM_16"),
@@ -428,3 +428,37 @@ def test_tess_as_it_really_circulates(real_corpora):
 def test_real_clips_equal_librosa(real_corpora, pattern):
     for path in sorted(real_corpora.glob(pattern))[:3]:
         assert_equals_librosa(path)
+
+
+# --- files in memory
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("WAV", "ULAW"), ("OGG", "VORBIS")])
+def test_a_file_in_memory_is_what_soundfile_writes(container, subtype):
+    waveform = signal()[:, 0].astype(np.float32)
+    file = io.BytesIO()
+    sf.write(file, waveform, 16000, format=container, subtype=subtype)
+    file.seek(0)
+    np.testing.assert_array_equal(load_audio(encode_audio(waveform, 16000, container, subtype)), load_audio(file))
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "ULAW"), ("WAV", "FLOAT"), ("MP3", "MPEG_LAYER_III")])
+def test_a_file_in_memory_holds_nothing_beyond_full_scale(container, subtype):
+    loud = 30 * signal()[:, 0].astype(np.float32)
+    files = [encode_audio(one, 16000, container, subtype) for one in (loud, np.clip(loud, -1, 1))]
+    assert files[0].getvalue() == files[1].getvalue()
+
+
+def test_options_reach_the_encoder():
+    waveform = signal(32000)[:, 0].astype(np.float32)
+    sizes = [
+        len(encode_audio(waveform, 16000, "OGG", "VORBIS", compression_level=level).getvalue()) for level in (0.0, 1.0)
+    ]
+    assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_a_length_is_cut_or_filled_up():
+    waveform = np.arange(1, 4, dtype=np.float32)
+    assert fit_length(waveform, 2).tolist() == [1, 2]
+    assert fit_length(waveform, 5).tolist() == [1, 2, 3, 0, 0]
+    assert fit_length(waveform, 3).tolist() == [1, 2, 3]

@@ -23,7 +23,7 @@ LAYERS = [
     {"extraction"},
     {"clip_transformer"},
     {"features", "sequences", "normalization", "augmentation", "corpora"},
-    {"models"},
+    {"models", "degradation"},
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
     {"prediction", "experiments", "benchmark_table", "clip_plots"},

@@ -14,6 +14,7 @@ from .features import extract_features
 from .importance import importance
 from .plot import plot
 from .prediction import predict
+from .robustness import robustness
 from .training import evaluate, fit
 
 app = typer.Typer(
@@ -52,3 +53,4 @@ app.command("features")(extract_features)
 app.command()(audit)
 app.command()(plot)
 app.command()(importance)
+app.command()(robustness)

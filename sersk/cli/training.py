@@ -12,7 +12,6 @@ import typer
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     NETWORKS,
-    NO_COPIES,
     Augment,
     By,
     Cache,
@@ -25,6 +24,8 @@ from sersk.options import (
     Scale,
     Search,
     Seed,
+    check_model,
+    split_methods,
 )
 from sersk.outputs import (
     check_file,
@@ -93,7 +94,7 @@ def fit(
     is_network = model in NETWORKS
     checkpoint = checkpoint_folder(out) if is_network else None
     with edge(checkpoint):
-        _check_model(model, features)
+        check_model(model, features)
         if not is_network and (resume or curves is not None):
             option = "--resume" if resume else "--curves"
             raise ValueError(f"{option}: {model} is not trained in epochs; that is for {', '.join(NETWORKS)}.")
@@ -117,7 +118,7 @@ def fit(
             features=features,
             scale=scale,
             search=search,
-            augment=_methods(augment),
+            augment=split_methods(augment),
             checkpoint=checkpoint,
             protocol=protocol,
             random_state=seed,
@@ -166,7 +167,7 @@ def evaluate(
     Prints what `sersk fit` prints; its help tells how --by gender compares.
     """
     with edge():
-        _check_model(model, features)
+        check_model(model, features)
         clips = read_corpora(corpus, layout, seed)
         from sersk.experiments import prepare_experiments
 
@@ -177,7 +178,7 @@ def evaluate(
             features=features,
             scale=scale,
             search=search,
-            augment=_methods(augment),
+            augment=split_methods(augment),
             protocol=protocol,
             random_state=seed,
             n_jobs=jobs,
@@ -187,17 +188,6 @@ def evaluate(
         progress = functools.partial(show_folds, in_lines=model in NETWORKS and jobs < 2)
         reports = {name: experiment.evaluate(progress) for name, experiment in _in_turn(experiments)}
         _conclude(experiments, reports, {})
-
-
-def _methods(listed: str | None) -> list[str] | None:
-    if listed is None:
-        return None
-    return [] if listed == NO_COPIES else [name for name in listed.split(",") if name]
-
-
-def _check_model(model: str, features: str) -> None:
-    if model in NETWORKS and features != "default":
-        raise ValueError(f"--features {features}: the network {model} has features of its own. Leave the option out.")
 
 
 def _in_turn(experiments: dict[str, Experiment]) -> Iterator[tuple[str, Experiment]]:

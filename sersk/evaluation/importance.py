@@ -10,19 +10,18 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.clip_values import CLIP_VALUES, clip_value_names
 from sersk.descriptors import FAMILIES
 from sersk.models.augmented import ClipAugmenter
-from sersk.models.folds import fit_with_speakers, predict_with_speakers
+from sersk.models.folds import predict_with_speakers
 from sersk.models.fronts import split_stateless
 
 from .comparison import uar_difference
+from .crossvalidation import cross_validation, fit_fold
 from .metrics import count_by, interval_over_speakers, uar_of
-from .protocols import make_protocol
-from .report import compute_once
 
 Codes = npt.NDArray[np.intp]
 _TIMING = frozenset(clip_value_names("timing", 1, 1))
@@ -136,34 +135,29 @@ def family_importance(
     """
     if n_repeats < 1:
         raise ValueError(f"n_repeats: expected 1 or more, got {n_repeats}.")
-    chosen = make_protocol(corpus, protocol)
     columns = _columns(_feature_names(model) if names is None else names)
-    y = np.asarray(corpus.target)
-    groups = None if corpus.groups is None else np.asarray(corpus.groups)
-    back, X, emotions, speakers = compute_once(model, corpus.data, y, groups)
-    X = _check_vectors(X, sum(map(len, columns.values())))
-    labels = np.unique(y)
-    sets = range(0, len(emotions), len(y))  # where the clips begin, and each set of copies of them
-    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(chosen.folds))
+    folds = cross_validation(model, corpus, protocol)
+    X = _check_vectors(folds.rows, sum(map(len, columns.values())))
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(folds.folds))
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_permute_fold)(
-            clone(back),
+            clone(folds.learner),
             X,
-            emotions,
-            speakers,
-            np.concatenate([k + train for k in sets]),
+            folds.emotions,
+            folds.speakers,
+            train,
             test,
             [*columns.values()],
             n_repeats,
             seed,
-            labels,
+            folds.labels,
         )
-        for (train, test), seed in zip(chosen.folds, seeds, strict=True)
+        for (train, test), seed in zip(folds.folds, seeds, strict=True)
     )
     intact, permuted = (np.concatenate(parts, axis=-1) for parts in zip(*progress(work, len(seeds)), strict=True))
-    tested = np.concatenate([test for _, test in chosen.folds])
-    who = tested if groups is None else groups[tested]
-    rows = _drops(np.searchsorted(labels, y[tested]), intact, permuted, who)
+    tested = np.concatenate([test for _, test in folds.folds])
+    who = tested if folds.groups is None else folds.groups[tested]
+    rows = _drops(np.searchsorted(folds.labels, folds.emotions[tested]), intact, permuted, who)
     table = pd.DataFrame(rows, index=pd.Index([*columns], name="family"))
     table.insert(0, "n_features", [*map(len, columns.values())])
     return table.sort_values("importance", ascending=False, kind="stable")
@@ -211,7 +205,7 @@ def _permute_fold(
     labels: npt.NDArray[Any],
 ) -> tuple[Codes, Codes]:
     """Positions in `labels` of what is predicted: (n_test,) as it is, (n_families, n_repeats, n_test) permuted."""
-    fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
+    fit_fold(model, X, y, groups, train)
     speakers = None if groups is None else groups[test]
 
     def predict(vectors: npt.NDArray[Any]) -> Codes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +19,11 @@ from sklearn.metrics import (
     log_loss,
     recall_score,
 )
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 from sklearn.utils.parallel import Parallel, delayed
 
-from sersk.models.augmented import ClipAugmenter
-from sersk.models.decision import predict_both
-from sersk.models.folds import fit_with_speakers, wants_speakers
-from sersk.models.fronts import split_stateless
-from sersk.models.search import SpeakerSearch
-
+from .crossvalidation import Predicted, Progress, cross_validation, fit_fold, predict_fold
 from .metrics import Counts, Interval, calibration_error, count_by, interval_over_speakers, uar_of, wa_of
-from .protocols import make_protocol
 
 
 @dataclass(frozen=True)
@@ -197,7 +191,7 @@ def evaluate(
     *,
     protocol: str = "auto",
     n_jobs: int | None = None,
-    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda folds, total: folds,
+    progress: Progress = lambda folds, total: folds,
 ) -> EvaluationReport:
     """
     Cross-validate a model on speakers that it was not trained on.
@@ -242,97 +236,22 @@ def evaluate(
     >>> report.description
     'leave one speaker out, 3 speakers'
     """
-    chosen = make_protocol(corpus, protocol)
-    y = np.asarray(corpus.target)
-    groups = None if corpus.groups is None else np.asarray(corpus.groups)
-    back, X, emotions, speakers = compute_once(model, corpus.data, y, groups)
-    sets = range(0, len(emotions), len(y))  # where the clips begin, and each set of copies of them
-    labels = np.unique(y)
-    files = corpus.get("files", corpus.data)
+    folds = cross_validation(model, corpus, protocol)
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_test_fold)(clone(back), X, emotions, speakers, np.concatenate([k + train for k in sets]), test)
-        for train, test in chosen.folds
+        delayed(_fit_and_test)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, train, test)
+        for train, test in folds.folds
     )
-    parts = []
-    for fold, (test, (predicted, probabilities)) in enumerate(
-        zip((test for _, test in chosen.folds), progress(work, len(chosen.folds)), strict=True)
-    ):
-        part = pd.DataFrame({"emotion": y[test], "predicted": predicted}, index=test)
-        part.insert(0, "fold", fold + 1)
-        part.insert(0, "speaker", None if groups is None else groups[test])
-        part.insert(0, "file", [str(files[index]) for index in test])
-        if probabilities is not None:  # an emotion that a training fold lacks has no chance
-            part = part.join(probabilities.set_axis(test).reindex(columns=labels, fill_value=0.0))
-        parts.append(part)
-    predictions = pd.concat(parts).sort_index()
-    description = chosen.description
-    if wants_speakers(back, "predict"):
-        how = "uses unlabelled test clips" if groups is not None else "SPEAKERS UNKNOWN: as the training clips"
-        description += f"; per-speaker normalisation ({how})"
-    return EvaluationReport(chosen.name, description, chosen.speaker_independent, labels, predictions)
+    predictions = folds.tabulate([test for _, test in folds.folds], progress(work, len(folds.folds)))
+    chosen = folds.protocol
+    return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, folds.labels, predictions)
 
 
-def compute_once(
-    model: Any, clips: Any, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None
-) -> tuple[Any, Any, npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """
-    Part the model from what depends on the clip alone: features and, behind them, those of altered copies.
-
-    Parameters
-    ----------
-    model : estimator
-        As in `evaluate`; it is not changed.
-    clips : clips
-        What it takes.
-    y : ndarray of shape (n_clips,)
-        Emotions.
-    groups : ndarray of shape (n_clips,) or None
-        Speakers.
-
-    Returns
-    -------
-    back : estimator
-        What learns.
-    X : array of shape (n_rows, ...)
-        What it learns from: a row for each clip, then sets of as many rows for its altered copies, if there are any.
-    emotions : ndarray of shape (n_rows,)
-        Emotion of each row.
-    speakers : ndarray of shape (n_rows,) or None
-        Speaker of each row.
-
-    Raises
-    ------
-    ValueError
-        If clips are skipped by the features.
-    """
-    front: Any
-    if isinstance(model, ClipAugmenter):
-        front, back = split_stateless(model.estimator)
-        if front is None:  # then it alters the clips of each training fold itself
-            return model, clips, y, groups
-        clips, y, groups = clone(model).with_copies(clips, y, groups)
-    elif isinstance(model, SpeakerSearch):
-        front, back = model.without_front()
-    else:
-        front, back = split_stateless(model)
-    X = clips if front is None else front.transform(clips)
-    if len(X) != len(y):
-        raise ValueError(
-            f"The features gave {len(X)} rows for {len(y)} clips: use on_error='raise' to see which of them "
-            "fail, and leave those out of the corpus."
-        )
-    return back, X, y, groups
-
-
-def _test_fold(
+def _fit_and_test(
     model: Any,
     X: Any,
     y: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None,
     train: npt.NDArray[np.intp],
     test: npt.NDArray[np.intp],
-) -> tuple[npt.NDArray[Any], pd.DataFrame | None]:
-    fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
-    tested = _safe_indexing(X, test)
-    predicted, probabilities = predict_both(model, tested, None if groups is None else groups[test])
-    return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)
+) -> Predicted:
+    return predict_fold(fit_fold(model, X, y, groups, train), X, groups, test)

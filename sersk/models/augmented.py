@@ -243,7 +243,7 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             return check_frames(X)
         if _are_frames(X):
             raise ValueError(f"{of_clips} alter clips: expected paths or waveforms, got {got}. Frames take {MASKS}.")
-        if not any(name.rpartition("__")[2] == "sr" for name in self.estimator.get_params()):
+        if not takes_clips(self.estimator):
             raise ValueError(
                 f"{of_clips} alter clips, and {type(self.estimator).__name__} takes none: no step of it has a sampling "
                 "rate `sr`. Put the augmenter around the whole pipeline, features included: "
@@ -265,6 +265,23 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
                 shares = (self.time_mask, 0.0) if method == "time_mask" else (0.0, self.frequency_mask)
                 altered.append(_mask_clips(X, method, shares, seed, copy))
         return altered
+
+
+def takes_clips(model: Any) -> bool:
+    """
+    Tell whether an estimator takes clips: a part of it has a sampling rate then.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted or not.
+
+    Returns
+    -------
+    bool
+        Whether it, or what it is made of, has a parameter ``sr``.
+    """
+    return any(name.rpartition("__")[2] == "sr" for name in model.get_params())
 
 
 def _mask_clips(X: Any, method: str, shares: tuple[float, float], seed: int, copy: int) -> Any:

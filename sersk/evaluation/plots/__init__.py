@@ -2,5 +2,6 @@
 
 from .history import plot_history
 from .importance import plot_importance
+from .robustness import plot_robustness
 
-__all__ = ["plot_history", "plot_importance"]
+__all__ = ["plot_history", "plot_importance", "plot_robustness"]

@@ -1,0 +1,214 @@
+"""Model and corpus -> folds, what is fitted on them, and its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch, _safe_indexing
+
+from sersk.models.augmented import ClipAugmenter
+from sersk.models.decision import predict_both
+from sersk.models.folds import Folds, fit_with_speakers, wants_speakers
+from sersk.models.fronts import split_stateless
+from sersk.models.search import SpeakerSearch
+
+from .protocols import Protocol, make_protocol
+
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+Predicted = tuple[npt.NDArray[Any], pd.DataFrame | None]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """
+    Hold a corpus in folds, the features being computed.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its folds are of clips.
+    front : Pipeline or None
+        What depends on the clip alone, if that can be computed apart.
+    learner : estimator
+        The rest: what is fitted on every fold.
+    rows : array-like of length n_rows
+        What `learner` takes, of all clips; behind them, if it learns from altered copies, those of all copies by the
+        first method, and so on.
+    emotions : ndarray of shape (n_rows,)
+        Their emotions.
+    speakers : ndarray of shape (n_rows,) or None
+        Their speakers, as training is told of them.
+    corpus : Bunch
+        With `data`, `target` and `groups` of the clips; `files` names them where `data` holds something else.
+
+    See Also
+    --------
+    cross_validation : Makes one.
+    """
+
+    protocol: Protocol
+    front: Pipeline | None
+    learner: Any
+    rows: Any
+    emotions: npt.NDArray[Any]
+    speakers: npt.NDArray[Any] | None
+    corpus: Bunch
+
+    @property
+    def folds(self) -> Folds:
+        """Give the rows to train on, copies included, and the clips to test."""
+        sets = range(0, len(self.emotions), len(self.corpus.target))  # where the clips begin, and each set of copies
+        return [(np.concatenate([k + train for k in sets]), test) for train, test in self.protocol.folds]
+
+    @property
+    def labels(self) -> npt.NDArray[Any]:
+        """All emotions."""
+        return np.unique(self.corpus.target)
+
+    @property
+    def groups(self) -> npt.NDArray[Any] | None:
+        """Give the speakers of the clips."""
+        return None if self.corpus.groups is None else np.asarray(self.corpus.groups)
+
+    def tabulate(self, tests: Sequence[npt.NDArray[np.intp]], results: Iterable[Predicted | None]) -> pd.DataFrame:
+        """
+        Set what was predicted beside what is true.
+
+        Parameters
+        ----------
+        tests : sequence of ndarray
+            Clips that were tested in each fold.
+        results : iterable of (ndarray, DataFrame or None), or None
+            What came of them; None where there were none.
+
+        Returns
+        -------
+        DataFrame of shape (n_tested_clips, 5 + n_classes)
+            ``predictions`` of an `EvaluationReport`.
+        """
+        files, y, groups = self.corpus.get("files", self.corpus.data), np.asarray(self.corpus.target), self.groups
+        parts = []
+        for fold, (test, result) in enumerate(zip(tests, results, strict=True)):
+            if result is None:
+                continue
+            predicted, probabilities = result
+            part = pd.DataFrame({"emotion": y[test], "predicted": predicted}, index=test)
+            part.insert(0, "fold", fold + 1)
+            part.insert(0, "speaker", None if groups is None else groups[test])
+            part.insert(0, "file", [str(files[index]) for index in test])
+            if probabilities is not None:  # an emotion that a training fold lacks has no chance
+                part = part.join(probabilities.set_axis(test).reindex(columns=self.labels, fill_value=0.0))
+            parts.append(part)
+        return pd.concat(parts).sort_index()
+
+
+def cross_validation(model: Any, corpus: Bunch, protocol: str) -> CrossValidation:
+    """
+    Split a corpus, and compute what depends on the clip alone: features and, behind them, those of altered copies.
+
+    Parameters
+    ----------
+    model : estimator
+        As in `evaluate`.
+    corpus : Bunch
+        As in `evaluate`.
+    protocol : str
+        As in `evaluate`.
+
+    Returns
+    -------
+    CrossValidation
+        Ready to be fitted.
+
+    Raises
+    ------
+    ValueError
+        If the corpus does not allow the protocol, or clips are skipped by the features.
+    AudioError
+        If a clip cannot be read.
+    """
+    chosen = make_protocol(corpus, protocol)
+    emotions = np.asarray(corpus.target)
+    speakers = None if corpus.groups is None else np.asarray(corpus.groups)
+    rows = corpus.data
+    if isinstance(model, ClipAugmenter):
+        front, learner = split_stateless(model.estimator)
+        if front is None:  # then it alters the clips of each training fold itself
+            learner = model
+        else:
+            rows, emotions, speakers = clone(model).with_copies(rows, emotions, speakers)
+    elif isinstance(model, SpeakerSearch):
+        front, learner = model.without_front()
+    else:
+        front, learner = split_stateless(model)
+    if front is not None:
+        rows = front.transform(rows)
+    if len(rows) != len(emotions):
+        raise ValueError(
+            f"The features gave {len(rows)} rows for {len(emotions)} clips: use on_error='raise' to see which of them "
+            "fail, and leave those out of the corpus."
+        )
+    if wants_speakers(learner, "predict"):
+        how = "SPEAKERS UNKNOWN: as the training clips" if corpus.groups is None else "uses unlabelled test clips"
+        chosen = replace(chosen, description=f"{chosen.description}; per-speaker normalisation ({how})")
+    return CrossValidation(chosen, front, learner, rows, emotions, speakers, corpus)
+
+
+def fit_fold(
+    model: Any, X: Any, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None, train: npt.NDArray[np.intp]
+) -> Any:
+    """
+    Fit an estimator on some rows.
+
+    Parameters
+    ----------
+    model : estimator
+        It is fitted itself, no copy.
+    X : array-like
+        What it takes.
+    y : ndarray
+        Emotions.
+    groups : ndarray or None
+        Speakers.
+    train : ndarray of int
+        The rows.
+
+    Returns
+    -------
+    estimator
+        The fitted model.
+    """
+    return fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
+
+
+def predict_fold(model: Any, X: Any, groups: npt.NDArray[Any] | None, test: npt.NDArray[np.intp]) -> Predicted:
+    """
+    Predict some rows.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted.
+    X : array-like
+        What it takes.
+    groups : ndarray or None
+        Speakers.
+    test : ndarray of int
+        The rows.
+
+    Returns
+    -------
+    predicted : ndarray of shape (n_tested,)
+        Emotions.
+    probabilities : DataFrame of shape (n_tested, n_known_classes) or None
+        A column for each emotion that the model knows; None for a model that gives none.
+    """
+    predicted, probabilities = predict_both(model, _safe_indexing(X, test), None if groups is None else groups[test])
+    return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)
