@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,10 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import (
     accuracy_score,
-    balanced_accuracy_score,
     brier_score_loss,
     confusion_matrix,
     f1_score,
     log_loss,
-    recall_score,
 )
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing, get_tags
@@ -25,10 +23,25 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
-from sersk.models.folds import fit_with_speakers
+from sersk.models.folds import Folds, fit_with_speakers
 
-from .metrics import Counts, Interval, calibration_error, count_by, interval_over_speakers, uar_of, wa_of
+from .metrics import (
+    Counts,
+    Interval,
+    calibration_bins,
+    calibration_error,
+    count_by,
+    interval_over_speakers,
+    macro_f1_of,
+    uar_of,
+    wa_of,
+)
 from .protocols import make_protocol
+
+# What a corpus may know of a clip, beside its speaker, that figures are parted by.
+FACTS = ("gender", "corpus")
+
+Prediction = tuple[npt.NDArray[Any], pd.DataFrame | None]
 
 
 @dataclass(frozen=True)
@@ -46,9 +59,10 @@ class EvaluationReport:
         Whether all tested speakers were unseen.
     labels : ndarray of shape (n_classes,)
         Emotions, in the order of the probabilities.
-    predictions : DataFrame of shape (n_clips, 5 + n_classes)
-        A row for each tested clip: file, speaker, fold, emotion, predicted, and a probability for each emotion if the
-        model gives any.
+    predictions : DataFrame of shape (n_clips, n_columns)
+        A row for each tested clip, by its number in the corpus: ``file``, ``speaker``, of ``gender`` and ``corpus``
+        what is known of any clip, ``fold``, ``emotion``, ``predicted``, and a probability for each emotion if the model
+        gives any.
 
     Examples
     --------
@@ -67,8 +81,8 @@ class EvaluationReport:
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall over all tested clips together."""
-        return float(balanced_accuracy_score(self.predictions["emotion"], self.predictions["predicted"]))
+        """Unweighted average recall over all tested clips together, of the emotions that were tested."""
+        return float(uar_of(self.confusion))
 
     @property
     def wa(self) -> float:
@@ -77,7 +91,7 @@ class EvaluationReport:
 
     @property
     def macro_f1(self) -> float:
-        """Mean of the emotions' F1 scores."""
+        """Mean F1 score of the emotions that were tested or named."""
         return float(f1_score(self.predictions["emotion"], self.predictions["predicted"], average="macro"))
 
     @property
@@ -95,15 +109,28 @@ class EvaluationReport:
         """Expected calibration error in ten bins; NaN for a model without probabilities."""
         return self._of_probabilities(calibration_error)
 
+    @property
+    def calibration(self) -> pd.DataFrame | None:
+        """What `sersk.evaluation.metrics.calibration_bins` gives; None for a model without probabilities."""
+        chances = self._probabilities()
+        return None if chances is None else calibration_bins(self.predictions["emotion"], chances, self.labels)
+
     def _of_probabilities(self, figure: Callable[..., float], **options: Any) -> float:
-        if not {*self.labels} <= {*self.predictions.columns}:
+        chances = self._probabilities()
+        if chances is None:
             return float("nan")
-        chances = self.predictions[list(self.labels)].to_numpy()
         return float(figure(self.predictions["emotion"], chances, labels=self.labels, **options))
+
+    def _probabilities(self) -> npt.NDArray[np.float64] | None:
+        if not {*self.labels} <= {*self.predictions.columns}:
+            return None
+        chances = self.predictions[list(self.labels)].to_numpy()
+        # Single floats, as networks give them, add up to one less exactly than scikit-learn's figures want.
+        return chances / chances.sum(axis=1, keepdims=True)
 
     def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
         """
-        Tell how far UAR and WA may be off for other speakers of the kind.
+        Tell how far UAR, WA and macro F1 may be off for other speakers of the kind.
 
         Parameters
         ----------
@@ -113,10 +140,10 @@ class EvaluationReport:
         Returns
         -------
         dict of str to Interval
-            ``"uar"`` and ``"wa"``, by drawing whole speakers; where these are unknown, clips.
+            ``"uar"``, ``"wa"`` and ``"macro_f1"``, by drawing whole speakers; where these are unknown, clips.
         """
         counts = self._counts("speaker")[1]
-        figures = {"uar": uar_of, "wa": wa_of}
+        figures = {"uar": uar_of, "wa": wa_of, "macro_f1": macro_f1_of}
         return {name: interval_over_speakers(one, counts, confidence=confidence) for name, one in figures.items()}
 
     def by(self, column: str) -> pd.DataFrame:
@@ -154,15 +181,10 @@ class EvaluationReport:
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Recall of each emotion."""
-        recalls = recall_score(
-            self.predictions["emotion"],
-            self.predictions["predicted"],
-            labels=self.labels,
-            average=None,
-            zero_division=0.0,
-        )
-        return {str(label): float(recall) for label, recall in zip(self.labels, recalls, strict=True)}
+        """Recall of each emotion; NaN for one that was never tested, which says nothing about it."""
+        counts = self.confusion.to_numpy()
+        rows = zip(self.labels, counts.diagonal(), counts.sum(axis=1), strict=True)
+        return {str(label): right / clips if clips else float("nan") for label, right, clips in rows}
 
     @property
     def confusion(self) -> pd.DataFrame:
@@ -177,7 +199,7 @@ class EvaluationReport:
         Returns
         -------
         dict
-            Protocol, UAR, WA, recalls, number of clips.
+            Protocol, UAR, WA, recalls (None for an emotion that was never tested), number of clips.
         """
         return {
             "protocol": self.protocol,
@@ -185,7 +207,7 @@ class EvaluationReport:
             "speaker_independent": self.speaker_independent,
             "uar": round(self.uar, 4),
             "wa": round(self.wa, 4),
-            "recalls": {label: round(recall, 4) for label, recall in self.recalls.items()},
+            "recalls": {name: None if np.isnan(one) else round(one, 4) for name, one in self.recalls.items()},
             "n_clips": len(self.predictions),
         }
 
@@ -241,7 +263,7 @@ def evaluate(
         Pipeline that takes clips (or whatever ``corpus.data`` holds); it is not changed.
     corpus : Bunch
         With `data`, `target`, `groups` (None if speakers are unknown), as `load_corpus` gives it; `files` names the
-        clips where `data` holds something else.
+        clips where `data` holds something else. Gender and corpus of the clips are taken from `frame`, if it is there.
     protocol : {"auto", "ravdess-6", "loso", "speaker-folds", "random"}, default="auto"
         Which folds; see `sersk.evaluation.make_protocol`.
     n_jobs : int, default=None
@@ -273,6 +295,60 @@ def evaluate(
     """
     chosen = make_protocol(corpus, protocol)
     y = np.asarray(corpus.target)
+    tested = [test for _, test in chosen.folds]
+    work = run_folds(model, corpus, chosen.folds, n_jobs)
+    labels = np.unique(y)
+    parts = []
+    for fold, (test, (predicted, probabilities)) in enumerate(zip(tested, progress(work, len(tested)), strict=True)):
+        part = pd.DataFrame({"fold": fold + 1, "emotion": y[test], "predicted": predicted}, index=test)
+        if probabilities is not None:  # an emotion that a training fold lacks has no chance
+            part = part.join(probabilities.set_axis(test).reindex(columns=labels, fill_value=0.0))
+        parts.append(part)
+    predictions = pd.concat(parts).sort_index()
+    predictions = _describe_clips(corpus, predictions.index.to_numpy()).join(predictions)
+    return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, labels, predictions)
+
+
+def _describe_clips(corpus: Bunch, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
+    """Give file and speaker of some clips, and those of `FACTS` that are known of any."""
+    files = corpus.get("files", corpus.data)
+    clips: dict[str, Any] = {"file": [str(files[row]) for row in rows]}
+    clips["speaker"] = None if corpus.groups is None else np.asarray(corpus.groups)[rows]
+    frame = corpus.get("frame")
+    for name in FACTS:
+        if frame is not None and name in frame and (values := frame[name].iloc[rows].astype(object)).notna().any():
+            clips[name] = values.where(values.notna(), None).to_numpy()
+    return pd.DataFrame(clips, index=rows)
+
+
+def run_folds(model: Any, corpus: Bunch, folds: Folds, n_jobs: int | None = None) -> Iterator[Prediction]:
+    """
+    Train and test a model on each of some folds; features that depend on the clip alone are computed once for all.
+
+    Parameters
+    ----------
+    model : estimator
+        As in `evaluate`.
+    corpus : Bunch
+        As in `evaluate`.
+    folds : list of (train, test)
+        Indices of clips; as many as there are to be, in any relation to each other.
+    n_jobs : int, default=None
+        Number of folds fitted at a time.
+
+    Returns
+    -------
+    iterator of (predicted, probabilities)
+        Of each fold, in their order, as they are done; probabilities are None for a model that gives none.
+
+    Raises
+    ------
+    ValueError
+        If clips are skipped by the features.
+    AudioError
+        If a clip cannot be read.
+    """
+    y = np.asarray(corpus.target)
     groups = None if corpus.groups is None else np.asarray(corpus.groups)
     back, X, emotions, speakers = _compute_once(model, corpus.data, y, groups)
     if len(X) != len(emotions):
@@ -281,25 +357,10 @@ def evaluate(
             "fail, and leave those out of the corpus."
         )
     sets = range(0, len(emotions), len(y))  # where the clips begin, and each set of copies of them
-    labels = np.unique(y)
-    files = corpus.get("files", corpus.data)
-    work = Parallel(n_jobs=n_jobs, return_as="generator")(
+    return Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_test_fold)(clone(back), X, emotions, speakers, np.concatenate([k + train for k in sets]), test)
-        for train, test in chosen.folds
+        for train, test in folds
     )
-    parts = []
-    for fold, (test, (predicted, probabilities)) in enumerate(
-        zip((test for _, test in chosen.folds), progress(work, len(chosen.folds)), strict=True)
-    ):
-        part = pd.DataFrame({"emotion": y[test], "predicted": predicted}, index=test)
-        part.insert(0, "fold", fold + 1)
-        part.insert(0, "speaker", None if groups is None else groups[test])
-        part.insert(0, "file", [str(files[index]) for index in test])
-        if probabilities is not None:  # an emotion that a training fold lacks has no chance
-            part = part.join(probabilities.set_axis(test).reindex(columns=labels, fill_value=0.0))
-        parts.append(part)
-    predictions = pd.concat(parts).sort_index()
-    return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, labels, predictions)
 
 
 def _compute_once(
@@ -323,8 +384,10 @@ def _test_fold(
     groups: npt.NDArray[Any] | None,
     train: npt.NDArray[np.intp],
     test: npt.NDArray[np.intp],
-) -> tuple[npt.NDArray[Any], pd.DataFrame | None]:
+) -> Prediction:
     fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
     tested = _safe_indexing(X, test)
     predicted, probabilities = predict_both(model, tested, None if groups is None else groups[test])
-    return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)
+    if probabilities is None:
+        return predicted, None
+    return predicted, pd.DataFrame(probabilities, columns=model.classes_, dtype=float)
