@@ -1,5 +1,9 @@
 """Figures of a training or an evaluation -> pictures."""
 
+from .confusion import plot_confusion
 from .history import plot_history
+from .learning import plot_learning_curve
+from .parts import plot_by
+from .reliability import plot_reliability
 
-__all__ = ["plot_history"]
+__all__ = ["plot_by", "plot_confusion", "plot_history", "plot_learning_curve", "plot_reliability"]
