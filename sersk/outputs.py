@@ -41,11 +41,40 @@ def check_file(option: str, file: Path) -> None:
     if file.exists() and not file.is_file():  # not even for a device: the file would take its place
         kind = "a folder" if file.is_dir() else "no file"
         raise ValueError(f"{option} {file}: this is {kind}. Give the name of a file.")
+    _check_writing(option, file, file.parent)
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """
+    Find out that a report cannot be written, or would take the place of something else.
+
+    Parameters
+    ----------
+    option : str
+        Option that names the folder, for the message.
+    folder : Path
+        Where to write.
+
+    Raises
+    ------
+    ValueError
+        If it is there and no report, or the folder above that is there cannot be written.
+    """
+    from .evaluation import check_report_folder
+
     try:
-        with tempfile.TemporaryFile(dir=file.parent):
+        target = check_report_folder(folder)
+    except ValueError as error:
+        raise ValueError(f"{option} {error}") from error
+    _check_writing(option, folder, next(above for above in target.parents if above.exists()))
+
+
+def _check_writing(option: str, given: Path, folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ValueError(f"{option} {file}: cannot write to the folder {file.parent} ({error.strerror}).") from error
+        raise ValueError(f"{option} {given}: cannot write to the folder {folder} ({error.strerror}).") from error
 
 
 def check_table(out: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import uuid
 import warnings
@@ -23,6 +22,7 @@ from . import __version__
 from .archives import CARD, SCHEMA_VERSION, damaged, read_archive
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
+from .plain import to_plain
 from .sequences import FrameSequences
 from .stored_models import WORK_SETTINGS, pack, parts, unpack
 
@@ -113,7 +113,7 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     facts = _facts(model) | dict.fromkeys(_TRAINING)
     if taken := sorted({*(card or {})} & {*facts} - {*_TRAINING}):
         raise ValueError(f"card: {', '.join(taken)} are told by the model itself. Use other names.")
-    text = json.dumps(_plain(facts | dict(card or {}), "card"), indent=1, ensure_ascii=False)
+    text = json.dumps(to_plain(facts | dict(card or {}), "card"), indent=1, ensure_ascii=False)
     try:
         buffer = io.BytesIO(skops.io.dumps(pack(model), compression=ZIP_DEFLATED))
         unknown = set(skops.io.get_untrusted_types(data=buffer.getvalue())) - {*TRUSTED_TYPES}
@@ -204,7 +204,7 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> 
     with damaged(file), warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
         model = unpack(skops.io.loads(content, trusted=allowed))
-        if not hasattr(model, "predict") or _plain(model.classes_, "classes") != card.get("classes"):
+        if not hasattr(model, "predict") or to_plain(model.classes_, "classes") != card.get("classes"):
             raise ValueError("the model is not the one that its card describes")
     if older:
         _check_answers(file, model, card.get("answers"), older)
@@ -323,7 +323,7 @@ def _answers(model: Any) -> Any:
         made_up = [glide, glide * (np.sin(20 * time) > 0)]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        return _plain((model.predict_proba if hasattr(model, "predict_proba") else model.predict)(made_up), "answers")
+        return to_plain((model.predict_proba if hasattr(model, "predict_proba") else model.predict)(made_up), "answers")
 
 
 def _check_answers(file: Path, model: Any, before: Any, version: str) -> None:
@@ -363,18 +363,3 @@ def _check_versions(file: Path, card: dict[str, Any]) -> str | None:
 def _minor(version: str) -> tuple[int, int]:
     major, minor = version.split(".")[:2]
     return int(major), int(minor)
-
-
-def _plain(value: Any, name: str) -> Any:
-    """Turn a value into what JSON has; `name` says where it is."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, f"{name}.{key}") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, f"{name}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise ValueError(f"{name}: expected what JSON has (text, numbers, lists, mappings), got {value!r}.")

@@ -69,7 +69,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def show_folds(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> Iterator[Any]:
+def show_folds(folds: Iterable[Any], total: int, *, in_lines: bool = False, what: str = "evaluation") -> Iterator[Any]:
     """
     Show on stderr how many folds are done.
 
@@ -81,6 +81,8 @@ def show_folds(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> I
         Their number.
     in_lines : bool, default=False
         A line before each fold instead of a bar, where what is trained has a bar of its own.
+    what : str, default="evaluation"
+        What they are the folds of.
 
     Yields
     ------
@@ -90,18 +92,18 @@ def show_folds(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> I
     if in_lines:
         waiting = iter(folds)
         for number in range(1, total + 1):
-            say(f"evaluation: fold {number} of {total}")
+            say(f"{what}: fold {number} of {total}")
             yield next(waiting)
         return
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(folds, "evaluation", total=total, console=Console(stderr=True))
+    yield from track(folds, what, total=total, console=Console(stderr=True))
 
 
 def show_report(report: EvaluationReport) -> None:
     """
-    Print UAR, WA, and the confusion matrix with recalls.
+    Print UAR with its interval, other figures, and the confusion matrix with recalls.
 
     Parameters
     ----------
@@ -127,10 +129,14 @@ def show_report(report: EvaluationReport) -> None:
     for row, (name, recall) in enumerate(zip(names, report.recalls.values(), strict=True)):
         cells = [Text(str(count or ".")) for count in confusion[row]]
         cells[row].stylize("bold")
-        table.add_row(Text(name), *cells, f"{recall:.3f}")
+        table.add_row(Text(name), *cells, "-" if math.isnan(recall) else f"{recall:.3f}")
+    low, high = report.intervals()["uar"]
+    interval = "" if math.isnan(low) else f"; 95 % interval {low:.3f} to {high:.3f}"
+    calibration = "" if math.isnan(error := report.calibration_error) else f"   ECE {error:.3f} (calibration error)"
     sys.stdout.write(
         f"Estimate: {report.description}\n"
-        f"UAR {report.uar:.3f} (unweighted average recall)   WA {report.wa:.3f} (weighted accuracy)\n\n"
+        f"UAR {report.uar:.3f} (unweighted average recall{interval})\n"
+        f"WA {report.wa:.3f} (weighted accuracy)   macro F1 {report.macro_f1:.3f}{calibration}\n\n"
         "Confusion matrix: true emotions down, predicted ones across\n"
     )
     console.print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,7 @@ def speech(folder, corpus, emotions, seed):
         folder / corpus, emotions=emotions, n_speakers=3, n_repetitions=2, duration=0.5, random_state=seed
     )
     table = made.frame.assign(corpus=corpus, speaker=made.frame["speaker"].str.partition(":")[2])
-    table["file"] = [file.rsplit("/", 1)[-1] for file in table["file"]]
+    table["file"] = [str(Path(file).relative_to(folder / corpus)) for file in made.data]
     table[["file", "emotion", "speaker", "gender", "corpus"]].to_csv(folder / corpus / "manifest.csv", index=False)
     return folder / corpus
 

@@ -262,7 +262,9 @@ def test_fit_demo_trains_tells_what_the_model_is_worth_and_saves_it(tmp_path):
         assert re.search("evaluation .* 100%", result.stderr)
         assert re.search(r"saved a model.sersk \(\d+ kB\): lda, trained on 216 clips", result.stderr)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a model.sersk", "sersk-demo"]
-    uar, wa = re.search(r"UAR (0\.\d+) .* WA (0\.\d+) ", result.stdout).groups()
+    uar, low, high = re.search(r"UAR (0\.\d+) .* 95 % interval (0\.\d+) to (0\.\d+)\)", result.stdout).groups()
+    (wa,) = re.search(r"\nWA (0\.\d+) \(weighted accuracy\)   macro F1 0\.\d+   ECE 0\.\d+ ", result.stdout).groups()
+    assert float(low) < float(uar) < float(high)
     card = read_card("a model.sersk")
     assert card["metrics"]["speaker_independent"]
     assert (float(uar), float(wa)) == pytest.approx((card["metrics"]["uar"], card["metrics"]["wa"]), abs=6e-4)
@@ -393,7 +395,8 @@ def test_by_gender_there_are_three_models_and_a_fair_comparison(couples, tmp_pat
     for part, name in [("mixed", "a.sersk"), ("female", "a-female.sersk"), ("male", "a-male.sersk")]:
         card = read_card(name)
         figures[part] = [f"{card['metrics'][figure]:.3f}" for figure in ("uar", "wa")]
-        assert f"UAR {figures[part][0]} (unweighted average recall)   WA {figures[part][1]} " in shown[part]
+        assert f"UAR {figures[part][0]} (unweighted average recall; 95 % interval " in shown[part]
+        assert f"\nWA {figures[part][1]} (weighted accuracy)   macro F1 " in shown[part]
         assert (card["n_clips"], card.get("gender")) == ((24, None) if part == "mixed" else (12, part))
         assert card["n_speakers"] == (4 if part == "mixed" else 2)
         assert f"saved {name} (" in result.stderr
@@ -651,6 +654,7 @@ def report(labels: list[str], n_clips: int = 1440) -> EvaluationReport:
     random = np.random.RandomState(0)
     table = pd.DataFrame({"emotion": random.choice(labels, n_clips)})
     table["predicted"] = np.where(random.rand(n_clips) < 0.9, table["emotion"], random.choice(labels, n_clips))
+    table["speaker"] = "one and only"
     return EvaluationReport("loso", "of a test", True, np.array(sorted(labels)), table)
 
 
@@ -670,13 +674,23 @@ def test_the_confusion_matrix_fits_the_terminal(labels, columns, head, monkeypat
     monkeypatch.setenv("COLUMNS", str(columns))
     made = report(labels)
     terminal.show_report(made)
-    first, *rows = capsys.readouterr().out.splitlines()[4:]
+    first, *rows = capsys.readouterr().out.splitlines()[5:]
     assert first.split() == head.split()
     assert len({cell_len(line) for line in [first, *rows]}) == 1
     assert cell_len(first) <= max(columns, 57)
     counts = [[int(cell.replace(".", "0")) for cell in row.split()[1:-1]] for row in rows]
     np.testing.assert_array_equal(counts, made.confusion)
     assert [float(row.split()[-1]) for row in rows] == pytest.approx(list(made.recalls.values()), abs=5e-4)
+
+
+def test_what_is_not_known_is_not_told(capsys):
+    made = report(["a", "b"])
+    made.predictions["emotion"] = "a"
+    terminal.show_report(made)
+    told = capsys.readouterr().out.splitlines()
+    assert told[1] == f"UAR {made.uar:.3f} (unweighted average recall)", "one speaker tells no interval"
+    assert told[2] == f"WA {made.wa:.3f} (weighted accuracy)   macro F1 {made.macro_f1:.3f}", "no probabilities"
+    assert told[-1].split() == ["b", ".", ".", "-"]
 
 
 def test_colours_are_for_terminals_only(monkeypatch, capsys):

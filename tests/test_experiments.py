@@ -215,7 +215,8 @@ def test_nothing_altered_is_tested(speech):
     experiment = whole(speech, Witness(), augment=["noise"])
     experiment.learner.estimator.set_params(scale="passthrough")
     report = experiment.evaluate()
-    assert report.predictions.columns.tolist() == ["file", "speaker", "fold", "emotion", "predicted"]
+    columns = ["file", "speaker", "gender", "corpus", "fold", "emotion", "predicted"]
+    assert report.predictions.columns.tolist() == columns, "no probabilities"
     fits = [X for kind, X in Witness.seen if kind == "fit"]
     tests = [X for kind, X in Witness.seen if kind == "predict"]
     assert [len(X) for X in fits] == [2 * 18] * 4

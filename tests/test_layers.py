@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "audio", "filterbanks"},
+    {"version", "plain", "audio", "filterbanks"},
     {"pitch"},
     {"descriptors", "functionals"},
     {"clip_values"},

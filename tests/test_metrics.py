@@ -108,6 +108,15 @@ def test_an_interval_is_around_its_figure_and_drawn_the_same_again():
     assert interval.low < narrow.low < narrow.high < interval.high
 
 
+def test_speakers_are_drawn_in_portions_as_they_are_at_once(monkeypatch):
+    _, counts = count_by(TRUTH, SAID, np.arange(200) % 40, LABELS)
+    at_once = interval_over_speakers(uar_of, counts, n_resamples=100)
+    monkeypatch.setattr("sersk.evaluation.metrics._MOST_DRAWN", 280)
+    assert interval_over_speakers(uar_of, counts, n_resamples=100) == at_once
+    monkeypatch.setattr("sersk.evaluation.metrics._MOST_DRAWN", 1)
+    assert interval_over_speakers(uar_of, counts, n_resamples=100) == at_once
+
+
 @pytest.mark.parametrize(
     ("n_speakers", "expected"), [(0, (np.nan, np.nan)), (1, (np.nan, np.nan)), (2, (1.0, 1.0))], ids=str
 )

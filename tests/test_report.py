@@ -89,6 +89,33 @@ def test_an_emotion_that_was_never_predicted_has_recall_zero():
     assert report.confusion.loc["happy", "sad"] == 1
 
 
+def test_an_emotion_that_was_never_tested_counts_for_nothing():
+    # As where one corpus is left out: what is predicted may be what the others alone have.
+    table = pd.DataFrame({"emotion": ["sad", "happy", "happy"], "predicted": ["sad", "happy", "calm"], "speaker": "s"})
+    report = EvaluationReport("corpora", "", True, np.array(["calm", "happy", "sad"]), table)
+    assert np.isnan(report.recalls.pop("calm"))
+    assert report.recalls["happy"] == 0.5
+    assert report.uar == np.mean([1.0, 0.5]) == report.by("speaker")["uar"].item()
+    summary = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert summary["recalls"] == {"calm": None, "happy": 0.5, "sad": 1.0}
+
+
+def test_gender_and_corpus_are_told_where_they_are_known():
+    women = np.isin(GROUPS, ["s0", "s1"])
+    frame = pd.DataFrame({"gender": np.where(women, "female", "male"), "corpus": "acted", "repetition": "1"})
+    known = evaluate(BAYES, Bunch(**MATRIX, frame=frame))
+    assert known.predictions.columns.tolist()[:5] == ["file", "speaker", "gender", "corpus", "fold"]
+    assert_array_equal(known.predictions["gender"] == "female", women)
+    assert known.by("gender")["clips"].to_dict() == {"female": 24, "male": 48}
+    assert_array_equal(known.predictions.drop(columns=["gender", "corpus"]), evaluate(BAYES, MATRIX).predictions)
+    frame["gender"] = frame["gender"].where(women)
+    some = evaluate(BAYES, Bunch(**MATRIX, frame=frame.astype("string")))
+    assert_array_equal(some.predictions["gender"].notna(), women)
+    assert some.by("gender").index.tolist() == ["female"]
+    nobody = evaluate(BAYES, Bunch(**MATRIX, frame=frame.assign(gender=None)))
+    assert "gender" not in nobody.predictions
+
+
 def test_the_model_is_not_changed():
     model = make_pipeline(FunctionTransformer(), StandardScaler(), GaussianNB())
     before = [vars(step).copy() for _, step in model.steps]
@@ -328,6 +355,22 @@ def test_models_without_probabilities(model):
     assert report.to_dict()["n_clips"] == len(Y)
 
 
+class Single(GaussianNB):
+    """Gives single floats, as networks and XGBoost do."""
+
+    def predict_proba(self, X):
+        return super().predict_proba(X).astype(np.float32)
+
+
+def test_probabilities_in_single_floats_are_good_enough_for_figures():
+    report = evaluate(make_pipeline(StandardScaler(), Single()), MATRIX)
+    chances = report.predictions[list(EMOTIONS)]
+    assert set(chances.dtypes) == {np.dtype(float)}
+    assert not np.allclose(chances.sum(axis=1), 1, rtol=0, atol=1e-9), "they are what the model gave"
+    assert_allclose(chances, evaluate(BAYES, MATRIX).predictions[list(EMOTIONS)], atol=1e-6)
+    assert report.log_loss == pytest.approx(evaluate(BAYES, MATRIX).log_loss, abs=1e-4), "and no warning"
+
+
 def test_the_speakers_of_the_training_fold_reach_the_model():
     Recorder.seen.clear()
     evaluate(make_pipeline(StandardScaler(), Recorder()), MATRIX)
@@ -399,9 +442,11 @@ def test_figures_of_probabilities():
     hits = (truth.to_numpy()[:, None] == np.array(EMOTIONS)).astype(float)
     assert_allclose(report.log_loss, -np.log(chances[hits == 1]).mean(), rtol=1e-9)
     assert_allclose(report.brier_score, ((chances - hits) ** 2).sum(axis=1).mean(), rtol=1e-9)
-    assert report.calibration_error == metrics.calibration_error(truth, chances, EMOTIONS)
+    assert_allclose(report.calibration_error, metrics.calibration_error(truth, chances, EMOTIONS), rtol=1e-12)
     assert_allclose(report.macro_f1, f1_score(truth, report.predictions["predicted"], average="macro"), rtol=1e-9)
+    assert report.calibration["clips"].sum() == len(Y)
     without = told(probabilities=False)
+    assert without.calibration is None
     assert np.isnan([without.log_loss, without.brier_score, without.calibration_error]).all()
     assert without.macro_f1 == report.macro_f1
 
@@ -418,6 +463,7 @@ def test_figures_by_speaker_and_their_limits():
     intervals = report.intervals()
     assert intervals["uar"].low < report.uar < intervals["uar"].high
     assert intervals["wa"].low < report.wa < intervals["wa"].high
+    assert intervals["macro_f1"].low < report.macro_f1 < intervals["macro_f1"].high
     with pytest.raises(ValueError, match="nothing is known of the gender"):
         report.by("gender")
 

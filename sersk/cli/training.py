@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sersk.cli.reports import check_folders, learning_section, write_reports
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     NETWORKS,
@@ -148,6 +149,7 @@ def fit(
 
 
 def evaluate(
+    context: typer.Context,
     corpus: Corpora,
     layout: Layout = "auto",
     model: Model = "lda",
@@ -157,6 +159,15 @@ def evaluate(
     protocol: Protocol = "auto",
     by: By = None,
     augment: Augment = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write a report: numbers, pictures, a page, a model card.", show_default=False
+        ),
+    ] = None,
+    learning_curve: Annotated[
+        bool, typer.Option("--learning-curve", help="Train on fewer speakers, too, for the report; takes its time.")
+    ] = False,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
     seed: Seed = 0,
@@ -165,12 +176,20 @@ def evaluate(
     Estimate a model on unseen speakers, and save none.
 
     Prints what `sersk fit` prints; its help tells how --by gender compares.
+
+    With --out there is a folder with report.html, a page that needs no other file; report.json, which holds all numbers
+    of it; predictions.csv, the prediction for each clip; a model card; and the pictures, which need matplotlib. With
+    --by gender it holds a folder for each model. An earlier report is replaced, and nothing else.
     """
     with edge():
         check_model(model, features)
+        if learning_curve and out is None:
+            raise ValueError("--learning-curve is drawn for a report. Name its folder with --out.")
         clips = read_corpora(corpus, layout, seed)
-        from sersk.experiments import prepare_experiments
+        from sersk.experiments import MIXED, prepare_experiments
 
+        if out is not None:
+            check_folders(out, None if by is None else [MIXED, *clips.frame[by].dropna().unique()])
         experiments = prepare_experiments(
             clips,
             model,
@@ -185,8 +204,14 @@ def evaluate(
             memory=None if cache is None else str(cache),
             verbose=1,
         )
-        progress = functools.partial(show_folds, in_lines=model in NETWORKS and jobs < 2)
-        reports = {name: experiment.evaluate(progress) for name, experiment in _in_turn(experiments)}
+        in_lines = model in NETWORKS and jobs < 2
+        progress = functools.partial(show_folds, in_lines=in_lines)
+        reports, sections = {}, {}
+        for name, experiment in _in_turn(experiments):
+            reports[name] = experiment.evaluate(progress)
+            sections[name] = learning_section(experiment, seed, in_lines=in_lines) if learning_curve else []
+        if out is not None:
+            write_reports(context.params, experiments, reports, sections)  # before anything is printed, as in `fit`
         _conclude(experiments, reports, {})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils.parallel import Parallel, delayed
 
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
@@ -20,6 +21,9 @@ from sersk.models.fronts import split_stateless
 from sersk.models.search import SpeakerSearch
 
 from .protocols import Protocol, make_protocol
+
+# What a corpus may know of a clip, beside its speaker, that figures are parted by.
+FACTS = ("gender", "corpus")
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 Predicted = tuple[npt.NDArray[Any], pd.DataFrame | None]
@@ -62,12 +66,6 @@ class CrossValidation:
     corpus: Bunch
 
     @property
-    def folds(self) -> Folds:
-        """Give the rows to train on, copies included, and the clips to test."""
-        sets = range(0, len(self.emotions), len(self.corpus.target))  # where the clips begin, and each set of copies
-        return [(np.concatenate([k + train for k in sets]), test) for train, test in self.protocol.folds]
-
-    @property
     def labels(self) -> npt.NDArray[Any]:
         """All emotions."""
         return np.unique(self.corpus.target)
@@ -90,23 +88,60 @@ class CrossValidation:
 
         Returns
         -------
-        DataFrame of shape (n_tested_clips, 5 + n_classes)
+        DataFrame of shape (n_tested_clips, n_columns)
             ``predictions`` of an `EvaluationReport`.
         """
-        files, y, groups = self.corpus.get("files", self.corpus.data), np.asarray(self.corpus.target), self.groups
-        parts = []
+        y, parts = np.asarray(self.corpus.target), []
         for fold, (test, result) in enumerate(zip(tests, results, strict=True)):
             if result is None:
                 continue
             predicted, probabilities = result
-            part = pd.DataFrame({"emotion": y[test], "predicted": predicted}, index=test)
-            part.insert(0, "fold", fold + 1)
-            part.insert(0, "speaker", None if groups is None else groups[test])
-            part.insert(0, "file", [str(files[index]) for index in test])
+            part = pd.DataFrame({"fold": fold + 1, "emotion": y[test], "predicted": predicted}, index=test)
             if probabilities is not None:  # an emotion that a training fold lacks has no chance
                 part = part.join(probabilities.set_axis(test).reindex(columns=self.labels, fill_value=0.0))
             parts.append(part)
-        return pd.concat(parts).sort_index()
+        predictions = pd.concat(parts).sort_index()
+        return _describe_clips(self.corpus, predictions.index.to_numpy()).join(predictions)
+
+    def with_copies(self, train: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """
+        Give the rows of some clips and of their copies.
+
+        Parameters
+        ----------
+        train : ndarray of int
+            The clips.
+
+        Returns
+        -------
+        ndarray of int
+            The rows.
+        """
+        sets = range(0, len(self.emotions), len(self.corpus.target))  # where the clips begin, and each set of copies
+        return np.concatenate([k + train for k in sets])
+
+    def run(self, folds: Folds | None = None, n_jobs: int | None = None) -> Iterator[Predicted]:
+        """
+        Train and test what learns on each of some folds.
+
+        Parameters
+        ----------
+        folds : list of (train, test), default=None
+            Indices of clips; those of the protocol without it.
+        n_jobs : int, default=None
+            Number of folds fitted at a time.
+
+        Returns
+        -------
+        iterator of (predicted, probabilities)
+            Of each fold, in their order, as they are done; probabilities are None for a model that gives none.
+        """
+        return Parallel(n_jobs=n_jobs, return_as="generator")(
+            delayed(_fit_and_test)(
+                clone(self.learner), self.rows, self.emotions, self.speakers, self.with_copies(train), test
+            )
+            for train, test in (self.protocol.folds if folds is None else folds)
+        )
 
 
 def cross_validation(model: Any, corpus: Bunch, protocol: str) -> CrossValidation:
@@ -211,4 +246,29 @@ def predict_fold(model: Any, X: Any, groups: npt.NDArray[Any] | None, test: npt.
         A column for each emotion that the model knows; None for a model that gives none.
     """
     predicted, probabilities = predict_both(model, _safe_indexing(X, test), None if groups is None else groups[test])
-    return predicted, None if probabilities is None else pd.DataFrame(probabilities, columns=model.classes_)
+    return predicted, None if probabilities is None else pd.DataFrame(
+        probabilities, columns=model.classes_, dtype=float
+    )
+
+
+def _fit_and_test(
+    model: Any,
+    X: Any,
+    y: npt.NDArray[Any],
+    groups: npt.NDArray[Any] | None,
+    train: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+) -> Predicted:
+    return predict_fold(fit_fold(model, X, y, groups, train), X, groups, test)
+
+
+def _describe_clips(corpus: Bunch, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
+    """Give file and speaker of some clips, and those of `FACTS` that are known of any."""
+    files = corpus.get("files", corpus.data)
+    clips: dict[str, Any] = {"file": [str(files[row]) for row in rows]}
+    clips["speaker"] = None if corpus.groups is None else np.asarray(corpus.groups)[rows]
+    frame = corpus.get("frame")
+    for name in FACTS:
+        if frame is not None and name in frame and (values := frame[name].iloc[rows].astype(object)).notna().any():
+            clips[name] = values.where(values.notna(), None).to_numpy()
+    return pd.DataFrame(clips, index=rows)

@@ -138,24 +138,24 @@ def family_importance(
     columns = _columns(_feature_names(model) if names is None else names)
     folds = cross_validation(model, corpus, protocol)
     X = _check_vectors(folds.rows, sum(map(len, columns.values())))
-    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(folds.folds))
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=len(folds.protocol.folds))
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_permute_fold)(
             clone(folds.learner),
             X,
             folds.emotions,
             folds.speakers,
-            train,
+            folds.with_copies(train),
             test,
             [*columns.values()],
             n_repeats,
             seed,
             folds.labels,
         )
-        for (train, test), seed in zip(folds.folds, seeds, strict=True)
+        for (train, test), seed in zip(folds.protocol.folds, seeds, strict=True)
     )
     intact, permuted = (np.concatenate(parts, axis=-1) for parts in zip(*progress(work, len(seeds)), strict=True))
-    tested = np.concatenate([test for _, test in folds.folds])
+    tested = np.concatenate([test for _, test in folds.protocol.folds])
     who = tested if folds.groups is None else folds.groups[tested]
     rows = _drops(np.searchsorted(folds.labels, folds.emotions[tested]), intact, permuted, who)
     table = pd.DataFrame(rows, index=pd.Index([*columns], name="family"))

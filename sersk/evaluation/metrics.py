@@ -14,6 +14,8 @@ from sklearn.utils.validation import check_consistent_length
 
 Counts = npt.NDArray[np.float64]
 Figures = npt.NDArray[np.float64]
+# Numbers that are held at a time while speakers are drawn: 32 MB.
+_MOST_DRAWN = 4_000_000
 
 
 class Interval(NamedTuple):
@@ -231,10 +233,8 @@ def interval_over_speakers(
     n_speakers = len(table)
     if n_speakers < 2:
         return Interval(np.nan, np.nan)
-    uniform = np.full(n_speakers, 1 / n_speakers)
-    draws = check_random_state(random_state).multinomial(n_speakers, uniform, size=n_resamples)
     total = table.sum(axis=0)
-    whole, drawn, without = figure(total), figure(np.tensordot(draws.astype(float), table, 1)), figure(total - table)
+    whole, drawn, without = figure(total), figure(_draw(table, n_resamples, random_state)), figure(total - table)
     below = (np.mean(drawn < whole) + np.mean(drawn <= whole)) / 2
     bias = norm.ppf(np.clip(below, 0.5 / n_resamples, 1 - 0.5 / n_resamples))
     gaps = without.mean() - without
@@ -245,3 +245,12 @@ def interval_over_speakers(
     reach = np.maximum(1 - acceleration * shifted, 1e-9)  # beyond: no draw is far enough out
     low, high = np.quantile(drawn, norm.cdf(bias + shifted / reach))
     return Interval(float(low), float(high))
+
+
+def _draw(table: Counts, n_resamples: int, random_state: Any) -> Counts:
+    """Sum up speakers drawn with replacement; a part of the draws at a time, since clips may stand for speakers."""
+    n_speakers, random = len(table), check_random_state(random_state)
+    uniform, n_at_once = np.full(n_speakers, 1 / n_speakers), max(1, _MOST_DRAWN // n_speakers)
+    sizes = [min(n_at_once, n_resamples - start) for start in range(0, n_resamples, n_at_once)]
+    draws = (random.multinomial(n_speakers, uniform, size=size).astype(float) for size in sizes)
+    return np.concatenate([np.tensordot(draw, table, 1) for draw in draws])

@@ -9,21 +9,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import clone
 from sklearn.metrics import (
     accuracy_score,
-    balanced_accuracy_score,
     brier_score_loss,
     confusion_matrix,
     f1_score,
     log_loss,
-    recall_score,
 )
 from sklearn.utils import Bunch
-from sklearn.utils.parallel import Parallel, delayed
 
-from .crossvalidation import Predicted, Progress, cross_validation, fit_fold, predict_fold
-from .metrics import Counts, Interval, calibration_error, count_by, interval_over_speakers, uar_of, wa_of
+from .crossvalidation import Progress, cross_validation
+from .metrics import (
+    Counts,
+    Interval,
+    calibration_bins,
+    calibration_error,
+    count_by,
+    interval_over_speakers,
+    macro_f1_of,
+    uar_of,
+    wa_of,
+)
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,10 @@ class EvaluationReport:
         Whether all tested speakers were unseen.
     labels : ndarray of shape (n_classes,)
         Emotions, in the order of the probabilities.
-    predictions : DataFrame of shape (n_clips, 5 + n_classes)
-        A row for each tested clip: file, speaker, fold, emotion, predicted, and a probability for each emotion if the
-        model gives any.
+    predictions : DataFrame of shape (n_clips, n_columns)
+        A row for each tested clip, by its number in the corpus: ``file``, ``speaker``, of ``gender`` and ``corpus``
+        what is known of any clip, ``fold``, ``emotion``, ``predicted``, and a probability for each emotion if the model
+        gives any.
 
     Examples
     --------
@@ -62,8 +69,8 @@ class EvaluationReport:
 
     @property
     def uar(self) -> float:
-        """Unweighted average recall over all tested clips together."""
-        return float(balanced_accuracy_score(self.predictions["emotion"], self.predictions["predicted"]))
+        """Unweighted average recall over all tested clips together, of the emotions that were tested."""
+        return float(uar_of(self.confusion))
 
     @property
     def wa(self) -> float:
@@ -72,7 +79,7 @@ class EvaluationReport:
 
     @property
     def macro_f1(self) -> float:
-        """Mean of the emotions' F1 scores."""
+        """Mean F1 score of the emotions that were tested or named."""
         return float(f1_score(self.predictions["emotion"], self.predictions["predicted"], average="macro"))
 
     @property
@@ -90,15 +97,28 @@ class EvaluationReport:
         """Expected calibration error in ten bins; NaN for a model without probabilities."""
         return self._of_probabilities(calibration_error)
 
+    @property
+    def calibration(self) -> pd.DataFrame | None:
+        """What `sersk.evaluation.metrics.calibration_bins` gives; None for a model without probabilities."""
+        chances = self._probabilities()
+        return None if chances is None else calibration_bins(self.predictions["emotion"], chances, self.labels)
+
     def _of_probabilities(self, figure: Callable[..., float], **options: Any) -> float:
-        if not {*self.labels} <= {*self.predictions.columns}:
+        chances = self._probabilities()
+        if chances is None:
             return float("nan")
-        chances = self.predictions[list(self.labels)].to_numpy()
         return float(figure(self.predictions["emotion"], chances, labels=self.labels, **options))
+
+    def _probabilities(self) -> npt.NDArray[np.float64] | None:
+        if not {*self.labels} <= {*self.predictions.columns}:
+            return None
+        chances = self.predictions[list(self.labels)].to_numpy()
+        # Single floats, as networks give them, add up to one less exactly than scikit-learn's figures want.
+        return chances / chances.sum(axis=1, keepdims=True)
 
     def intervals(self, confidence: float = 0.95) -> dict[str, Interval]:
         """
-        Tell how far UAR and WA may be off for other speakers of the kind.
+        Tell how far UAR, WA and macro F1 may be off for other speakers of the kind.
 
         Parameters
         ----------
@@ -108,10 +128,10 @@ class EvaluationReport:
         Returns
         -------
         dict of str to Interval
-            ``"uar"`` and ``"wa"``, by drawing whole speakers; where these are unknown, clips.
+            ``"uar"``, ``"wa"`` and ``"macro_f1"``, by drawing whole speakers; where these are unknown, clips.
         """
         counts = self._counts("speaker")[1]
-        figures = {"uar": uar_of, "wa": wa_of}
+        figures = {"uar": uar_of, "wa": wa_of, "macro_f1": macro_f1_of}
         return {name: interval_over_speakers(one, counts, confidence=confidence) for name, one in figures.items()}
 
     def by(self, column: str) -> pd.DataFrame:
@@ -149,15 +169,10 @@ class EvaluationReport:
 
     @property
     def recalls(self) -> dict[str, float]:
-        """Recall of each emotion."""
-        recalls = recall_score(
-            self.predictions["emotion"],
-            self.predictions["predicted"],
-            labels=self.labels,
-            average=None,
-            zero_division=0.0,
-        )
-        return {str(label): float(recall) for label, recall in zip(self.labels, recalls, strict=True)}
+        """Recall of each emotion; NaN for one that was never tested, which says nothing about it."""
+        counts = self.confusion.to_numpy()
+        rows = zip(self.labels, counts.diagonal(), counts.sum(axis=1), strict=True)
+        return {str(label): right / clips if clips else float("nan") for label, right, clips in rows}
 
     @property
     def confusion(self) -> pd.DataFrame:
@@ -172,7 +187,7 @@ class EvaluationReport:
         Returns
         -------
         dict
-            Protocol, UAR, WA, recalls, number of clips.
+            Protocol, UAR, WA, recalls (None for an emotion that was never tested), number of clips.
         """
         return {
             "protocol": self.protocol,
@@ -180,7 +195,7 @@ class EvaluationReport:
             "speaker_independent": self.speaker_independent,
             "uar": round(self.uar, 4),
             "wa": round(self.wa, 4),
-            "recalls": {label: round(recall, 4) for label, recall in self.recalls.items()},
+            "recalls": {name: None if np.isnan(one) else round(one, 4) for name, one in self.recalls.items()},
             "n_clips": len(self.predictions),
         }
 
@@ -206,7 +221,7 @@ def evaluate(
         Pipeline that takes clips (or whatever ``corpus.data`` holds); it is not changed.
     corpus : Bunch
         With `data`, `target`, `groups` (None if speakers are unknown), as `load_corpus` gives it; `files` names the
-        clips where `data` holds something else.
+        clips where `data` holds something else. Gender and corpus of the clips are taken from `frame`, if it is there.
     protocol : {"auto", "ravdess-6", "loso", "speaker-folds", "random"}, default="auto"
         Which folds; see `sersk.evaluation.make_protocol`.
     n_jobs : int, default=None
@@ -237,21 +252,7 @@ def evaluate(
     'leave one speaker out, 3 speakers'
     """
     folds = cross_validation(model, corpus, protocol)
-    work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_fit_and_test)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, train, test)
-        for train, test in folds.folds
-    )
-    predictions = folds.tabulate([test for _, test in folds.folds], progress(work, len(folds.folds)))
+    tested = [test for _, test in folds.protocol.folds]
+    predictions = folds.tabulate(tested, progress(folds.run(n_jobs=n_jobs), len(tested)))
     chosen = folds.protocol
     return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, folds.labels, predictions)
-
-
-def _fit_and_test(
-    model: Any,
-    X: Any,
-    y: npt.NDArray[Any],
-    groups: npt.NDArray[Any] | None,
-    train: npt.NDArray[np.intp],
-    test: npt.NDArray[np.intp],
-) -> Predicted:
-    return predict_fold(fit_fold(model, X, y, groups, train), X, groups, test)

@@ -206,10 +206,10 @@ def evaluate_degraded(
     """
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(fit_fold)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, train)
-        for train, _ in folds.folds
+        delayed(fit_fold)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, folds.with_copies(train))
+        for train, _ in folds.protocol.folds
     )
-    models = list(progress(work, len(folds.folds)))
+    models = list(progress(work, len(folds.protocol.folds)))
     conditions = (CLEAN, *(one for one in dict.fromkeys(conditions) if one != CLEAN))
     reports, failures = {}, {}
     for condition in conditions:
@@ -244,7 +244,7 @@ def _compute(folds: CrossValidation, clips: list[DegradedClip]) -> tuple[Any, Fa
 def _test(folds: CrossValidation, models: list[Any], rows: Any, kept: npt.NDArray[np.intp]) -> EvaluationReport:
     """Let each model predict the clips of its test fold, as far as they are among those that have rows."""
     groups = None if folds.groups is None else folds.groups[kept]
-    tests = [test[np.isin(test, kept)] for _, test in folds.folds]
+    tests = [test[np.isin(test, kept)] for _, test in folds.protocol.folds]
     results = (
         predict_fold(model, rows, groups, np.searchsorted(kept, test)) if len(test) else None
         for model, test in zip(models, tests, strict=True)
