@@ -93,7 +93,7 @@ class Benchmark:
         Returns
         -------
         DataFrame of shape (n_comparisons, 8)
-            corpus, protocol, best, other, the ``difference`` of UAR with its interval ``low`` to ``high`` over
+            Names: corpus, protocol, best, other; the ``difference`` of UAR with its interval ``low`` to ``high`` over
             speakers, and the ``p_value`` of McNemar's test.
         """
         rows = []

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
@@ -23,7 +22,6 @@ from .evaluation.robustness import evaluate_degraded
 from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid, training_copies
 from .models.augmented import MASKS
 from .models.decision import Delegates
-from .models.search import uar
 from .sequences import FrameSequences
 
 # What the experiment with all clips is called beside those with a part of them.
@@ -268,43 +266,6 @@ def prepare_experiments(
             n_jobs=n_fits,
         )
     return experiments
-
-
-def compare_reports(experiments: Mapping[str, Experiment], reports: Mapping[str, EvaluationReport]) -> pd.DataFrame:
-    """
-    Set the models of parts against the mixed one, on the same test clips.
-
-    Every clip is tested by models that had not heard its speaker, if the folds are such. What a model learned from
-    differs: the mixed one from clips of all parts.
-
-    Parameters
-    ----------
-    experiments : mapping of str to Experiment
-        What `prepare_experiments` gives.
-    reports : mapping of str to EvaluationReport
-        What came of each.
-
-    Returns
-    -------
-    DataFrame of shape (n_experiments, 6)
-        A row for all clips, ``"all"``, and one for those of each part: ``clips``; ``mixed_uar`` and ``mixed_wa`` of the
-        mixed model's predictions for them; ``own_uar`` and ``own_wa`` of the part's own model, NaN for all clips;
-        ``protocol`` of that model.
-    """
-    mixed = reports[MIXED].predictions
-    table = {}
-    for name, experiment in experiments.items():
-        tested = mixed[np.isin(experiments[MIXED].corpus.positions, experiment.corpus.positions)]
-        own = (np.nan, np.nan) if name == MIXED else _figures(reports[name].predictions)
-        table["all" if name == MIXED else name] = (len(tested), *_figures(tested), *own, reports[name].protocol)
-    columns = ["clips", "mixed_uar", "mixed_wa", "own_uar", "own_wa", "protocol"]
-    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
-
-
-def _figures(predictions: pd.DataFrame) -> tuple[float, float]:
-    """UAR and WA; an emotion that is predicted but not there counts as an error, without the warning."""
-    emotions, predicted = predictions["emotion"], predictions["predicted"]
-    return uar(emotions, predicted), float((emotions == predicted).mean())
 
 
 def _is_network(classifier: Any) -> bool:

@@ -15,7 +15,7 @@ from sersk import benchmarking, emotion_pipeline, evaluate, load_corpus, make_em
 from sersk.benchmark_table import Cell
 from sersk.benchmarking import run_benchmark
 
-FEW = {"features": ["mfcc-40"]}
+FEW = {"features": ["means-180"]}
 
 
 def speech(folder, corpus, emotions, seed):
@@ -61,19 +61,19 @@ def test_a_cell_is_what_its_model_alone_gives(roots, corpora, tmp_path):
     found = run_benchmark(corpora, ["lda", "logistic"], tmp_path, protocols=["auto", "random"], **FEW)
     assert len(found.reports) == 2 * 3 * 2
     assert not found.refused
-    alone = evaluate(emotion_pipeline("lda", features="mfcc-40", random_state=0), load_corpus(roots[1]))
-    report = found.reports[Cell("lda", "mfcc-40", "two", "auto")]
+    alone = evaluate(emotion_pipeline("lda", features="means-180", random_state=0), load_corpus(roots[1]))
+    report = found.reports[Cell("lda", "means-180", "two", "auto")]
     assert report.description == alone.description == "leave one speaker out, 3 speakers"
     same = ["emotion", "predicted", "angry", "sad", "neutral"]
     assert_frame_equal(report.predictions[same], alone.predictions[same])
-    assert not found.reports[Cell("lda", "mfcc-40", "two", "random")].speaker_independent
+    assert not found.reports[Cell("lda", "means-180", "two", "random")].speaker_independent
 
 
 def test_what_was_made_is_kept_and_what_is_new_is_made(corpora, tmp_path, fits):
     first = run_benchmark(corpora, ["lda"], tmp_path, **FEW)
-    assert fits == [("lda", "mfcc-40", "corpus")]
+    assert fits == [("lda", "means-180", "corpus")]
     again = run_benchmark(corpora, ["logistic", "lda"], tmp_path, **FEW)
-    assert fits[1:] == [("logistic", "mfcc-40", "corpus")]
+    assert fits[1:] == [("logistic", "means-180", "corpus")]
     for cell, report in first.reports.items():
         kept = again.reports[cell]
         assert kept.description == report.description
@@ -130,7 +130,7 @@ def test_across_corpora_emotions_of_both_are_learned_and_tested(corpora, tmp_pat
     assert pairs["one -> two"].speaker_independent
     both = np.isin(corpora.frame["corpus"], ["one", "two"]) & np.isin(corpora.target, ["angry", "sad"])
     learned = both & (corpora.frame["corpus"] == "one")
-    model = emotion_pipeline("lda", features="mfcc-40", random_state=0)
+    model = emotion_pipeline("lda", features="means-180", random_state=0)
     model.fit(corpora.data[learned], corpora.target[learned], classifier__groups=corpora.groups[learned])
     expected = model.predict(corpora.data[both & ~learned])
     assert pairs["one -> two"].predictions["predicted"].tolist() == expected.tolist()
@@ -146,7 +146,7 @@ def test_a_protocol_that_does_not_fit_leaves_the_others(corpora, tmp_path):
     assert {cell.protocol for cell in found.reports} == {"loso"}
     assert len(found.refused) == 3
     assert any("left out: Protocol 'ravdess-6' needs the 24 actors" in word for word in words)
-    assert any(word.startswith("2 of 6: lda, mfcc-40, one, loso") for word in words)
+    assert any(word.startswith("2 of 6: lda, means-180, one, loso") for word in words)
     assert any(word.startswith("4 of 6, ") and "left: lda" in word for word in words)
     assert found.table["note"].str.contains("24 actors").sum() == 3
 
@@ -159,8 +159,8 @@ def test_a_single_corpus_needs_no_parts(roots, tmp_path):
 def test_networks_have_features_of_their_own(corpora, tmp_path):
     with pytest.raises(ValueError, match="nothing to run: networks have features of their own"):
         run_benchmark(corpora, ["lstm"], tmp_path, **FEW)
-    plan = benchmarking._plan(["lstm", "lda"], ["default", "mfcc-40"], ["one"], ["auto"], cross=False)
-    assert list(plan) == [("lstm", "default"), ("lda", "default"), ("lda", "mfcc-40")]
+    plan = benchmarking._plan(["lstm", "lda"], ["default", "means-180"], ["one"], ["auto"], cross=False)
+    assert list(plan) == [("lstm", "default"), ("lda", "default"), ("lda", "means-180")]
 
 
 def test_features_are_computed_once_for_all_models(corpora, tmp_path, monkeypatch):

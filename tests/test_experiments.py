@@ -19,8 +19,9 @@ from speakers import EMOTIONS
 from sersk import AcousticFeatures, ClipAugmenter, FrameSequences, emotion_pipeline, evaluate, experiments
 from sersk.corpora import make_emotional_speech, split_corpus
 from sersk.evaluation import EvaluationReport
-from sersk.experiments import compare_reports, prepare_experiments
+from sersk.experiments import prepare_experiments
 from sersk.models import fit_with_speakers
+from sersk.parts import compare_reports
 
 SPEAKERS = [f"synthetic:{name}" for name in ("F1", "F2", "M1", "M2")]
 

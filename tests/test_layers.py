@@ -27,7 +27,7 @@ LAYERS = [
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
     {"prediction", "experiments", "benchmark_table", "clip_plots"},
-    {"training", "benchmarking", "auditing"},
+    {"training", "benchmarking", "auditing", "parts"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
     {"cli"},

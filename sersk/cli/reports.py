@@ -63,7 +63,7 @@ def _comparison_section(
 ) -> ReportSection:
     """Set the models of parts against the mixed one."""
     from sersk.evaluation import ReportSection
-    from sersk.experiments import compare_reports
+    from sersk.parts import compare_reports
 
     table = compare_reports(experiments, reports).rename_axis("part").reset_index()
     text = "The same clips, by this model of all clips (mixed) and by a model of their own."

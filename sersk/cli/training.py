@@ -227,7 +227,8 @@ def _conclude(
     experiments: dict[str, Experiment], reports: dict[str, EvaluationReport], settings: dict[str, dict[str, Any]]
 ) -> None:
     """Print what came of the experiments, the settings that were found included, and end."""
-    from sersk.experiments import MIXED, compare_reports
+    from sersk.experiments import MIXED
+    from sersk.parts import compare_reports
 
     failures = experiments[MIXED].failures
     for _, error in failures:
