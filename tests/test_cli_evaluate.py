@@ -15,8 +15,9 @@ from forgery import waveforms
 from scipy.io import wavfile
 from typer.testing import CliRunner, Result
 
-from sersk import cli
+from sersk import cli, experiments
 from sersk.corpora import make_emotional_speech
+from sersk.degradation import Condition
 from sersk.evaluation import read_report
 from sersk.extraction import AudioError
 from sersk.features import AcousticFeatures
@@ -99,6 +100,17 @@ def test_a_learning_curve_is_one_more_part_of_the_report(couples):
     assert table["speakers"].tolist() == [1, 1, 2, 3]
     assert table["uar"].iloc[-1] == facts["figures"]["uar"]["value"]
     assert "--learning-curve" in facts["card"]["command"].split()
+
+
+def test_degraded_clips_are_one_more_part_of_the_report(couples, monkeypatch):
+    monkeypatch.setattr(experiments.Experiment.evaluate_robustness, "__defaults__", ((Condition("noise", 0.0),),))
+    result = evaluate(couples, "--out", "report", "--robustness")
+    assert result.exit_code == 0
+    assert names("report") == FILES | PICTURES | {"robustness.png"}
+    facts = json.loads(Path("report/report.json").read_text())
+    table = pd.DataFrame(facts["sections"][0]["table"])
+    assert table["condition"].tolist() == ["clean", "noise-0"]
+    assert table["uar"].iloc[0] == facts["figures"]["uar"]["value"]
 
 
 def test_by_gender_there_is_a_folder_for_each_and_the_comparison_in_the_mixed_one(couples):
@@ -184,9 +196,10 @@ def test_a_gender_that_is_no_name_of_a_folder_is_refused(couples, monkeypatch):
     assert "../him" in error
 
 
-def test_a_learning_curve_needs_a_place():
-    assert errors(evaluate("no such corpus", "--learning-curve")) == [
-        "error: --learning-curve is drawn for a report. Name its folder with --out."
+@pytest.mark.parametrize("option", ["--learning-curve", "--robustness"])
+def test_what_is_drawn_for_a_report_needs_a_place(option):
+    assert errors(evaluate("no such corpus", option)) == [
+        f"error: {option} is drawn for a report. Name its folder with --out."
     ]
 
 

@@ -58,6 +58,20 @@ def learning_section(experiment: Experiment, seed: int, *, in_lines: bool) -> li
     return [ReportSection("learning_curve", "By number of speakers", text, table, plot_learning_curve)]
 
 
+def robustness_section(experiment: Experiment, seed: int, *, in_lines: bool) -> list[ReportSection]:
+    """Test an experiment's model on degraded clips."""
+    from sersk.evaluation import ReportSection
+    from sersk.evaluation.plots import plot_robustness
+
+    report = experiment.evaluate_robustness(
+        random_state=seed,
+        progress=functools.partial(show_folds, in_lines=in_lines, what="robustness"),
+        on_condition=lambda condition: say(f"{condition.name}: {condition.description}"),
+    )
+    text = "What is right when the clips that are tested are degraded; trained on clips as they are."
+    return [ReportSection("robustness", "In noise and worse", text, report.table, lambda _: plot_robustness(report))]
+
+
 def _comparison_section(
     experiments: Mapping[str, Experiment], reports: Mapping[str, EvaluationReport]
 ) -> ReportSection:

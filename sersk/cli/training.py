@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sersk.cli.reports import check_folders, learning_section, write_reports
+from sersk.cli.reports import check_folders, learning_section, robustness_section, write_reports
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     NETWORKS,
@@ -168,6 +168,9 @@ def evaluate(
     learning_curve: Annotated[
         bool, typer.Option("--learning-curve", help="Train on fewer speakers, too, for the report; takes its time.")
     ] = False,
+    robustness: Annotated[
+        bool, typer.Option("--robustness", help="Test on degraded clips, too, for the report; takes its time.")
+    ] = False,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
     seed: Seed = 0,
@@ -183,8 +186,9 @@ def evaluate(
     """
     with edge():
         check_model(model, features)
-        if learning_curve and out is None:
-            raise ValueError("--learning-curve is drawn for a report. Name its folder with --out.")
+        if (learning_curve or robustness) and out is None:
+            option = "--learning-curve" if learning_curve else "--robustness"
+            raise ValueError(f"{option} is drawn for a report. Name its folder with --out.")
         clips = read_corpora(corpus, layout, seed)
         from sersk.experiments import MIXED, prepare_experiments
 
@@ -210,6 +214,7 @@ def evaluate(
         for name, experiment in _in_turn(experiments):
             reports[name] = experiment.evaluate(progress)
             sections[name] = learning_section(experiment, seed, in_lines=in_lines) if learning_curve else []
+            sections[name] += robustness_section(experiment, seed, in_lines=in_lines) if robustness else []
         if out is not None:
             write_reports(context.params, experiments, reports, sections)  # before anything is printed, as in `fit`
         _conclude(experiments, reports, {})
