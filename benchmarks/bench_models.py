@@ -1,8 +1,9 @@
 """Compare all models on RAVDESS (six fixed folds) and EmoDB (LOSO): unseen speakers, cost of training and use, size.
 
-Usage: python benchmarks/bench_models.py [MODEL ...]   (all of them take about an hour and a half on two cores)
+Usage: python benchmarks/bench_models.py [--costs] [MODEL ...]   (all take about an hour and a half on two cores)
 
-The rows are kept in artifacts/models.csv: naming models measures these anew and leaves the others as they were.
+The rows are kept in artifacts/models.csv: naming models measures these anew and leaves the others as they were; with
+--costs, only what they cost, for when something else was running.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ N_SINGLE = 15
 
 
 def main():
-    models = sys.argv[1:] or [*MODELS, NOTEBOOK]
+    models = [name for name in sys.argv[1:] if name != "--costs"] or [*MODELS, NOTEBOOK]
     corpora = {}
     for name in ("ravdess", "emodb"):
         with warnings.catch_warnings():
@@ -36,9 +37,10 @@ def main():
             corpora[name] = load_corpus(CORPORA / name)
     rows = kept_rows("models")
     for model in models:
-        row = {"model": model}
+        row = rows.get(model, {"model": model})
         for name, corpus in corpora.items():
-            row |= {f"{name} {what}": value for what, value in measure(model, corpus).items()}
+            found = measure(model, corpus, costs_only="--costs" in sys.argv)
+            row |= {f"{name} {what}": value for what, value in found.items()}
             rows[model] = row
             print(row, file=sys.stderr, flush=True)
             publish_rows([rows[name] for name in (*MODELS, NOTEBOOK) if name in rows])  # now: it may be interrupted
@@ -60,11 +62,11 @@ def publish_rows(rows):
     )
 
 
-def measure(model, corpus):
+def measure(model, corpus, costs_only):
     is_notebook = model == NOTEBOOK
     named = {"model": SVC(C=10), "features": "means-180"} if is_notebook else {"model": model}
     experiment = prepare_experiments(corpus, **named, n_jobs=2)["mixed"]
-    report = experiment.evaluate()
+    figures = {} if costs_only else judge(experiment.evaluate())
     epochs = time_epochs(experiment.learner)
     start = time.perf_counter()
     fitted, _ = experiment.fit()
@@ -80,14 +82,19 @@ def measure(model, corpus):
         predict_emotions(fitted, [clip])
         times.append(time.perf_counter() - start)
     versions = 1 + len(training_copies(model))
-    return {
-        "UAR": f"{report.uar:.3f}",
-        "WA": f"{report.wa:.3f}",
-        "ECE": f"{calibration_error(report):.3f}" if report.labels[0] in report.predictions else "-",
+    return figures | {
         "fit s": f"{seconds:.1f}",
         "epoch s": f"{median(epochs) / versions:.1f}" if epochs else "-",
         "ms/clip": f"{1e3 * median(times[len(clips) :]):.1f}",
         "MB": f"{size / 1e6:.2f}",
+    }
+
+
+def judge(report):
+    return {
+        "UAR": f"{report.uar:.3f}",
+        "WA": f"{report.wa:.3f}",
+        "ECE": f"{calibration_error(report):.3f}" if report.labels[0] in report.predictions else "-",
     }
 
 
