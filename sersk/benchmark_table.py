@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from .audio import AudioError
 from .evaluation import EvaluationReport
 from .evaluation.comparison import Ranking, compare, rank_models
 
@@ -60,6 +61,8 @@ class Benchmark:
         Why the others could not.
     seconds : dict of Cell to float
         What each report took, features apart.
+    failures : dict of str to AudioError
+        Clips that could not be read and were left out, as far as clips were read this time.
 
     See Also
     --------
@@ -69,6 +72,7 @@ class Benchmark:
     reports: dict[Cell, EvaluationReport]
     refused: dict[Cell, str]
     seconds: dict[Cell, float]
+    failures: dict[str, AudioError] = field(default_factory=dict)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -100,7 +104,10 @@ class Benchmark:
         for (corpus, protocol), cells in self._by_place().items():
             best, *others = sorted(cells, key=lambda cell: -self.reports[cell].uar)
             for other in others:
-                found = compare(self.reports[best], self.reports[other])
+                try:
+                    found = compare(self.reports[best], self.reports[other])
+                except ValueError:  # one of them could not take some clip
+                    continue
                 names = {"corpus": corpus, "protocol": protocol, "best": _called(best), "other": _called(other)}
                 figures = {"difference": found.difference, "low": found.interval.low, "high": found.interval.high}
                 rows.append(names | figures | {"p_value": found.p_value})

@@ -119,7 +119,8 @@ def run_benchmark(
         keys = {cell: {"clips": digest[cell.corpus], **settings, **_versions(model)} for cell in cells}
         experiments: dict[str, Experiment] = {}
         for cell in cells:
-            kept = _kept(home / cell.folder, keys[cell])
+            folder_of_cell = home / cell.folder
+            kept = _kept(folder_of_cell, keys[cell])
             if kept is not None:
                 clock.skip()
                 found.reports[cell], found.seconds[cell] = kept
@@ -146,7 +147,10 @@ def run_benchmark(
                 continue
             found.seconds[cell] = time.perf_counter() - start
             found.reports[cell] = report
-            _keep(report, home / cell.folder, keys[cell], found.seconds[cell])
+            failures = experiments[MIXED].failures
+            found.failures.update(failures)
+            write_report(report, folder_of_cell, card={**vars(cell), **settings}, failures=failures)
+            _seal(folder_of_cell, keys[cell], found.seconds[cell])
             clock.stop()
     return found
 
@@ -235,9 +239,8 @@ def _versions(model: str) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _keep(report: EvaluationReport, folder: Path, key: dict[str, Any], seconds: float) -> None:
-    write_report(report, folder)
-    # Last: what has it is whole.
+def _seal(folder: Path, key: dict[str, Any], seconds: float) -> None:
+    """Tell of what a report was made; last, so that what has it is whole."""
     text = json.dumps({"key": key, "seconds": round(seconds, 1)})
     folder.with_name(folder.name + _BESIDE).write_text(text, encoding="utf-8")
 

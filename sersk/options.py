@@ -23,6 +23,7 @@ PROTOCOLS = (
 SEARCHES = ("grid", "halving", "random")
 AUGMENTATIONS = ("noise", "stretch", "pitch", "speed", "shift", "gain", "time_mask", "frequency_mask")
 NO_COPIES = "none"
+RECIPES = ("seeds",)
 # Columns of a corpus that models can be trained by.
 BY = ("gender",)
 
@@ -50,6 +51,33 @@ def one_of(names: tuple[str, ...], text: str) -> Any:
         return value
 
     return typer.Option(callback=check, metavar="NAME", help=f"{text}: {', '.join(names)}.")
+
+
+def some_of(names: tuple[str, ...], text: str) -> Any:
+    """
+    Make an option that takes some of some names, with commas, and lists them in its help and in its refusal.
+
+    Parameters
+    ----------
+    names : tuple of str
+        What it takes.
+    text : str
+        Its help.
+
+    Returns
+    -------
+    typer.models.OptionInfo
+        For ``Annotated[str, ...]``.
+    """
+
+    def check(value: str | None) -> str | None:
+        for name in filter(None, (value or "").split(",")):
+            if name not in names:
+                raise typer.BadParameter(f"there is no {name!r}; choose some of {', '.join(names)}, with commas.")
+        return value
+
+    told = f"{text}, with commas: {', '.join(names)}."
+    return typer.Option(callback=check, metavar="NAME,...", help=told, show_default=False)
 
 
 def check_model(model: str, features: str) -> None:

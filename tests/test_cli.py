@@ -26,7 +26,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from typer.testing import CliRunner, Result
 
-from sersk import SpeakerScaler, cli, emotion_pipeline, experiments, options, persistence, predict_emotions, terminal
+from sersk import (
+    SpeakerScaler,
+    benchmarking,
+    cli,
+    emotion_pipeline,
+    experiments,
+    options,
+    persistence,
+    predict_emotions,
+    terminal,
+)
 from sersk.audio import AudioError
 from sersk.augmentation import WAVEFORM_METHODS
 from sersk.corpora import make_emotional_speech
@@ -107,6 +117,7 @@ def test_the_names_that_options_take_are_the_library_s():
     assert options.MODELS == MODEL_NAMES
     assert set(options.PRESETS) == set(PRESETS)
     assert options.SCALES == SCALES
+    assert (*benchmarking.RECIPES,) == options.RECIPES
     assert options.PROTOCOLS == PROTOCOLS
     assert set(options.SEARCHES) == set(STRATEGIES)
     assert (*WAVEFORM_METHODS, *MASKS) == options.AUGMENTATIONS

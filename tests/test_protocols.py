@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from sersk.evaluation import PROTOCOLS, make_protocol
@@ -67,6 +68,35 @@ def test_every_clip_is_tested_once(name):
     assert_array_equal(np.sort(tested), np.arange(len(RAVDESS.target)))
     shared = [set(RAVDESS.groups[train]) & set(RAVDESS.groups[test]) for train, test in protocol.folds]
     assert protocol.speaker_independent == (not any(shared))
+
+
+def test_a_fifth_of_the_speakers_is_tested_once():
+    protocol = make_protocol(RAVDESS, "speaker-split")
+    ((train, test),) = protocol.folds
+    assert not set(RAVDESS.groups[train]) & set(RAVDESS.groups[test])
+    assert len(set(RAVDESS.groups[test])) == 5
+    assert_array_equal(np.sort(np.r_[train, test]), np.arange(len(RAVDESS.target)))
+    assert protocol.description == "5 of 24 speakers are tested, unseen speakers"
+    assert protocol.speaker_independent
+
+
+def test_of_few_speakers_each_is_tested():
+    given = corpus(names("x", 4))
+    protocol = make_protocol(given, "speaker-split")
+    assert [set(given.groups[test]) for _, test in protocol.folds] == [{name} for name in names("x", 4)]
+    assert protocol.description == "leave one speaker out, 4 speakers"
+
+
+def test_a_random_fifth_is_drawn_as_notebooks_do():
+    protocol = make_protocol(RAVDESS, "random-split")
+    train, test = train_test_split(
+        np.arange(len(RAVDESS.target)), test_size=0.2, random_state=0, stratify=RAVDESS.target
+    )
+    assert_array_equal(protocol.folds[0][0], train)
+    assert_array_equal(protocol.folds[0][1], test)
+    assert len(protocol.folds) == 1
+    assert not protocol.speaker_independent
+    assert "SPEAKER-DEPENDENT" in protocol.description
 
 
 def test_a_random_split_says_what_it_is():

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from sersk.edge import edge
-from sersk.options import MODELS, PRESETS, PROTOCOLS, Cache, Corpora, JobsOfTraining, Layout, Scale, Seed, one_of
+from sersk.edge import edge, end_with_failures
+from sersk.options import (
+    MODELS,
+    NETWORKS,
+    PRESETS,
+    PROTOCOLS,
+    RECIPES,
+    Cache,
+    Corpora,
+    JobsOfTraining,
+    Layout,
+    Scale,
+    Seed,
+    one_of,
+    some_of,
+)
 from sersk.outputs import check_file
 from sersk.sources import read_corpora
-from sersk.terminal import say, show_folds
-
-RECIPES = ("seeds",)
-
-
-def _some_of(names: tuple[str, ...], text: str) -> Any:
-    """Make an option that takes some of the names, with commas."""
-
-    def check(value: str | None) -> str | None:
-        for name in (value or "").split(","):
-            if name and name not in names:
-                raise typer.BadParameter(f"there is no {name!r}; choose of {', '.join(names)}.")
-        return value
-
-    told = f"{text}, with commas: {', '.join(names)}."
-    return typer.Option(callback=check, metavar="NAME,...", help=told, show_default=False)
+from sersk.terminal import say, show_folds, visible
 
 
 def benchmark(
     corpus: Corpora,
     layout: Layout = "auto",
-    models: Annotated[str | None, _some_of(MODELS, "Classifiers (lda, svm, mlp and logistic without it)")] = None,
+    models: Annotated[str | None, some_of(MODELS, "Classifiers (lda, svm, mlp and logistic without it)")] = None,
     features: Annotated[
-        str, _some_of(PRESETS, "Feature sets (default without it); networks have their own")
+        str, some_of(PRESETS, "Feature sets (default without it); networks have their own")
     ] = "default",
-    protocols: Annotated[str | None, _some_of(PROTOCOLS, "Folds (auto without it)")] = None,
+    protocols: Annotated[str | None, some_of(PROTOCOLS, "Folds (auto without it)")] = None,
     cross: Annotated[
         bool, typer.Option("--cross", help="Train on each corpus and test on each other, too: emotions of both.")
     ] = False,
@@ -61,9 +61,9 @@ def benchmark(
     the clips, so that every tested speaker was trained on), then on unseen speakers.
     """
     with edge():
-        check_file("--out", out / "benchmark.md") if out.is_dir() else check_file(
-            "--out", out.with_name(out.name + ".x")
-        )
+        if out.is_file():
+            raise ValueError(f"--out {out}: this is a file. Give the name of a folder.")
+        check_file("--out", out / "benchmark.md" if out.is_dir() else out)
         clips = read_corpora(corpus, layout, seed)
         from sersk import benchmarking
         from sersk.benchmark_table import write_tables
@@ -83,10 +83,13 @@ def benchmark(
             memory=str(cache or out / "features"),
             verbose=1,
             tell=say,
-            progress=show_folds,
+            progress=functools.partial(show_folds, in_lines=jobs < 2 and not {*NETWORKS}.isdisjoint(_names(named))),
         )
         summary = write_tables(found, out, " ".join(["sersk", *sys.argv[1:]]))
         typer.echo(summary.read_text(encoding="utf-8"))
+        for error in found.failures.values():
+            say(f"error: {visible(error)}")
+        end_with_failures(len(found.failures), len(clips.data))
 
 
 def _names(listed: str) -> list[str]:
