@@ -167,6 +167,7 @@ def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
     Path
         The Markdown file.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     table = found.table
     table.to_csv(folder / "benchmark.csv", index=False)
     shown = table.drop(columns=["low", "high"], errors="ignore")
