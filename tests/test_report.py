@@ -377,6 +377,13 @@ def test_the_speakers_of_the_training_fold_reach_the_model():
     assert [sorted({*GROUPS} - set(groups)) for groups in Recorder.seen] == [[f"s{k}"] for k in range(6)]
 
 
+def test_a_random_split_cares_for_no_speaker():
+    """What a notebook stops training on, or calibrates by, is drawn as its test clips are."""
+    Recorder.seen.clear()
+    evaluate(Recorder(), MATRIX, protocol="random-split")
+    assert Recorder.seen == [None]
+
+
 def test_a_model_that_knows_no_routing():
     assert evaluate(make_pipeline(StandardScaler(), AdaBoostClassifier(n_estimators=3)), MATRIX).uar > 1 / 3
 
