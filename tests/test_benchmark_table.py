@@ -60,6 +60,11 @@ def test_each_model_beside_the_best_of_its_corpus(found):
     )
 
 
+def test_models_that_were_tested_on_other_clips_are_not_compared(found):
+    found.reports[Cell("mlp", "default", "two", "auto")] = report(0.7, clips=58)
+    assert found.against_best()["other"].tolist() == ["svm", "lda (mfcc-40)"] * 2
+
+
 def test_ranks_over_corpora(found):
     scores = {
         model: [found.reports[Cell(*names, corpus, "auto")].uar for corpus in ("one", "two")]
