@@ -86,9 +86,9 @@ class Recipe(ABC):
         return self.settings.sr
 
     @property
+    @abstractmethod
     def families(self) -> list[str]:
         """Give the families to compute."""
-        return list(self.descriptors)
 
     @abstractmethod
     def names(self) -> list[str]:
