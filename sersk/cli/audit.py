@@ -35,7 +35,7 @@ def audit(
     seed: Seed = 0,
 ) -> None:
     """
-    Look for what is wrong with a corpus before a model is trained on it.
+    Look for what is wrong with a corpus.
 
     Reads every clip and counts emotions, speakers and genders; measures lengths, sampling rates, levels, clipping and
     silence; finds clips that cannot be read, equal audio under different names, speakers or emotions, and emotions that
