@@ -114,6 +114,29 @@ class Benchmark:
         columns = ["corpus", "protocol", "best", "other", "difference", "low", "high", "p_value"]
         return pd.DataFrame(rows, columns=columns)
 
+    def matrix(self, model: str, features: str = "default") -> pd.DataFrame:
+        """
+        Set the UAR of one model across corpora into a square.
+
+        Parameters
+        ----------
+        model, features : str
+            As in `Cell`.
+
+        Returns
+        -------
+        DataFrame of shape (n_corpora, n_corpora)
+            What is trained on down, what is tested across, with the emotions that both have; on the diagonal each
+            corpus by itself, with all its emotions. NaN where there is no report.
+        """
+        uars: dict[tuple[str, str], float] = {}
+        for cell, report in self.reports.items():
+            if (cell.model, cell.features) == (model, features):
+                source, _, target = cell.corpus.partition(ARROW)
+                uars.setdefault((source, target or source), report.uar)  # of several protocols the first
+        index = pd.MultiIndex.from_tuples(list(uars), names=["trained on", "tested on"])
+        return pd.Series([*uars.values()], index).unstack()
+
     def ranking(self, protocol: str) -> Ranking:
         """
         Rank the models over the corpora by UAR.
@@ -181,6 +204,10 @@ def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
             "## Each model beside the best one, on the same clips",
             _markdown(against.drop(columns=["low", "high"])),
         ]
+    for model, features in {(cell.model, cell.features): None for cell in found.reports if ARROW in cell.corpus}:
+        square = found.matrix(model, features).reset_index()
+        title = f"## {_called(Cell(model, features, '', ''))}: UAR trained on a row, tested on a column"
+        parts += [title, _markdown(square), "Between two corpora: the emotions that both have. On the diagonal: all."]
     for protocol in table["protocol"].unique():
         try:
             ranking = found.ranking(protocol)

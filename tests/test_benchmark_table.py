@@ -80,6 +80,23 @@ def test_ranks_over_corpora(found):
         found.ranking("ravdess-6")
 
 
+def test_a_square_of_corpora(found, tmp_path):
+    across = {
+        Cell("lda", "default", "one -> two", "split"): report(0.7, 3),
+        Cell("lda", "default", "two -> one", "split"): report(0.5, 4),
+        Cell("lda", "default", "two", "random"): report(1.0, 5),
+    }
+    found = Benchmark(found.reports | across, {}, dict.fromkeys(found.reports | across, 1.0))
+    square = found.matrix("lda")
+    assert square.index.tolist() == square.columns.tolist() == ["one", "two"]
+    assert square.loc["one", "two"] == across[Cell("lda", "default", "one -> two", "split")].uar
+    assert square.loc["two", "one"] == across[Cell("lda", "default", "two -> one", "split")].uar
+    assert square.loc["two", "two"] == found.reports[Cell("lda", "default", "two", "auto")].uar
+    text = write_tables(found, tmp_path, "x").read_text(encoding="utf-8")
+    assert text.count("UAR trained on a row, tested on a column") == 1
+    assert f"| one        | {square.loc['one', 'one']:.3f} | {square.loc['one', 'two']:.3f} |" in text
+
+
 def test_the_summary_names_its_command_and_shows_every_cell(found, tmp_path):
     text = write_tables(found, tmp_path, "sersk benchmark x").read_text(encoding="utf-8")
     assert text.count("| auto") == 6 + 4

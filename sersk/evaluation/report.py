@@ -222,7 +222,7 @@ def evaluate(
     corpus : Bunch
         With `data`, `target`, `groups` (None if speakers are unknown), as `load_corpus` gives it; `files` names the
         clips where `data` holds something else. Gender and corpus of the clips are taken from `frame`, if it is there.
-    protocol : {"auto", "ravdess-6", "loso", "speaker-folds", "random"}, default="auto"
+    protocol : str, default="auto"
         Which folds; see `sersk.evaluation.make_protocol`.
     n_jobs : int, default=None
         Number of folds fitted at a time.
