@@ -14,6 +14,7 @@ import pandas as pd
 from .audio import AudioError
 from .evaluation import EvaluationReport
 from .evaluation.comparison import Ranking, compare, rank_models
+from .models.network_recipes import NETWORKS
 
 ARROW = " -> "  # between the corpus that is trained on and the one that is tested
 _PACKAGES = ("sersk", "scikit-learn", "librosa", "numpy", "xgboost")
@@ -219,7 +220,8 @@ def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
             f"{ranking.critical_difference:.2f} apart differ at the 5 % level (Nemenyi)."
         )
         parts += [f"## Ranks over the corpora, protocol {protocol}", _markdown(ranks), told]
-    versions = ", ".join(f"{package} {version(package)}" for package in _PACKAGES)
+    networks = ("keras", "jax") if any(cell.model in NETWORKS for cell in found.reports) else ()
+    versions = ", ".join(f"{package} {version(package)}" for package in (*_PACKAGES, *networks))
     parts.append(f"Made by `{command}` on Python {platform.python_version()}, {versions}.\n")
     file = folder / "benchmark.md"
     file.write_text("\n\n".join(parts), encoding="utf-8")
