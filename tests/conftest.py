@@ -38,6 +38,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.doctest_ignore_import_errors = True
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Keras, by itself or with its module, so that it can be run alone: ``-m keras``."""
+    for item in items:
+        reasons = [mark.kwargs.get("reason") for mark in item.iter_markers("skipif")]
+        if NO_KERAS in reasons or hasattr(getattr(item, "module", None), "NO_KERAS"):
+            item.add_marker("keras")
+
+
 def must_have_extras() -> bool:
     """Whether all extras are installed, as the environment says: then no test may be skipped for want of one."""
     return bool(os.environ.get("SERSK_ALL_EXTRAS"))
