@@ -40,7 +40,9 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Notes
     -----
     Speakers reach it as ``groups``, in `fit` and in `transform`, and so in `predict` of a pipeline around it, by
-    scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``.
+    scikit-learn's metadata routing: ``sklearn.set_config(enable_metadata_routing=True)``. The scorers of scikit-learn
+    1.7 do not hand them on to what predicts, so that its cross_val_score would scale test clips as the training clips;
+    `sersk.evaluate` and `sersk.models.SpeakerSearch` do with every version.
 
     References
     ----------

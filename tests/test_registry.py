@@ -295,7 +295,6 @@ def test_a_network_is_its_recipe(name):
         pipeline.set_params(**{parameter: values[0]})
 
 
-@needs_keras
 def test_features_are_scaled_by_the_corpus_or_by_the_speaker():
     assert isinstance(emotion_pipeline("svm")[1], StandardScaler)
     assert isinstance(emotion_pipeline("svm", scale="speaker")[1], SpeakerScaler)
@@ -305,6 +304,7 @@ def test_features_are_scaled_by_the_corpus_or_by_the_speaker():
         emotion_pipeline("lstm", scale="speaker")
 
 
+@needs_keras
 def test_networks_bring_their_own_features():
     own = FrameSequences(("zcr",), trim=True)
     pipeline = emotion_pipeline("lstm", features=own)

