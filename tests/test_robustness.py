@@ -28,6 +28,7 @@ from sersk import (
     emotion_pipeline,
     evaluate,
     experiments,
+    load_audio,
     load_corpus,
 )
 from sersk.corpora import make_emotional_speech
@@ -359,14 +360,19 @@ def test_steps_before_the_learner_that_learn_nothing(speech):
 @needs_keras
 @pytest.mark.parametrize("methods", [(), ("time_mask",), ("gain",)])
 def test_networks(speech, methods):
-    front, back = FrameSequences(("log_mel",), deltas=0, n_mels=3, step=4), make_pipeline(FrameScaler(), tiny_network())
+    # Silence around the speech is trimmed; in noise there is none, and a clip has more frames than any in training.
+    corpus = Bunch(**{**speech, "data": [np.pad(load_audio(file), 8000) for file in speech.data]})
+    front = FrameSequences(("log_mel",), deltas=0, n_mels=3, step=4, trim=True)
+    noisy = front.transform([DegradedClip(clip, NOISE, 0) for clip in corpus.data])
+    assert noisy.shape[1] > front.transform(corpus.data).shape[1] + 5
+    back = make_pipeline(FrameScaler(), tiny_network())
     if "time_mask" in methods:
         back = ClipAugmenter(back, methods, random_state=0)
     whole = make_pipeline(front, back)
     if "gain" in methods:
         whole = ClipAugmenter(whole, methods, random_state=0)
-    report = evaluate_robustness(whole, speech, conditions=[NOISE])
-    pd.testing.assert_frame_equal(report.clean.predictions, evaluate(whole, speech).predictions)
+    report = evaluate_robustness(whole, corpus, conditions=[NOISE])
+    pd.testing.assert_frame_equal(report.clean.predictions, evaluate(whole, corpus).predictions)
     chances = report.reports["noise-0"].predictions[list(EMOTIONS)]
     assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
     assert not np.allclose(chances, report.clean.predictions[list(EMOTIONS)], atol=1e-3)
