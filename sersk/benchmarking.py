@@ -17,7 +17,7 @@ import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
 from .benchmark_table import ARROW, Benchmark, Cell
-from .evaluation import EvaluationReport, evaluate
+from .evaluation import EvaluationReport, evaluate, make_protocol
 from .evaluation.crossvalidation import Progress
 from .evaluation.report_folder import read_report, write_report
 from .experiments import MIXED, Experiment, prepare_experiments
@@ -25,7 +25,6 @@ from .models.network_recipes import NETWORKS
 
 # The notebooks' own recipes, by corpora of every size: features, layers and training are theirs.
 RECIPES = {"seeds": ("lstm-512", "lstm-256", "lstm-128", "cnn-lstm-mfcc", "cnn-1d", "cnn-mel", "cnn-mfcc", "dual-cnn")}
-_BESIDE = ".json"  # after the name of a report's folder: of what it was made
 
 
 def run_benchmark(
@@ -106,9 +105,7 @@ def run_benchmark(
     plan = _plan(models, features, names, protocols, cross=cross)
     if not plan:
         raise ValueError("There is nothing to run: networks have features of their own, so add 'default' to features.")
-    digest = {
-        name: _digest(corpus, name.split(ARROW)) for name in {cell.corpus for row in plan.values() for cell in row}
-    }
+    digest = {name: _digest(corpus, name) for name in names}
     home = Path(folder)
     found = Benchmark({}, {}, {})
     n_cells = sum(map(len, plan.values()))
@@ -116,11 +113,12 @@ def run_benchmark(
     for (model, preset), cells in plan.items():
         by_speaker = "corpus" if model in NETWORKS else scale
         settings = {"scale": by_speaker, "random_state": random_state}
-        keys = {cell: {"clips": digest[cell.corpus], **settings, **_versions(model)} for cell in cells}
+        made_of = settings | _versions(model)
         experiments: dict[str, Experiment] = {}
         for cell in cells:
             folder_of_cell = home / cell.folder
-            kept = _kept(folder_of_cell, keys[cell])
+            key = {"clips": [digest[name] for name in cell.corpus.split(ARROW)], **made_of}
+            kept = _kept(folder_of_cell, key)
             if kept is not None:
                 clock.skip()
                 found.reports[cell], found.seconds[cell] = kept
@@ -149,8 +147,11 @@ def run_benchmark(
             found.reports[cell] = report
             failures = experiments[MIXED].failures
             found.failures.update(failures)
+            _seal_of(folder_of_cell).unlink(missing_ok=True)  # it is not of what comes now
             write_report(report, folder_of_cell, card={**vars(cell), **settings}, failures=failures)
-            _seal(folder_of_cell, keys[cell], found.seconds[cell])
+            # Last, so that what has it is whole.
+            seal = json.dumps({"key": key, "seconds": round(found.seconds[cell], 1)})
+            _seal_of(folder_of_cell).write_text(seal, encoding="utf-8")
             clock.stop()
     return found
 
@@ -189,7 +190,9 @@ def _estimate(experiments: dict[str, Experiment], cell: Cell, progress: Progress
         frame=pd.DataFrame({"split": np.where(names[rows] == source, "train", "test")}),
     )
     report = evaluate(mixed.learner, pair, protocol="split", n_jobs=mixed.n_jobs, progress=progress)
-    return replace(report, description=f"trained on {source}, tested on {target}, {len(shared)} emotions of both")
+    told = f"trained on {source}, tested on {target}, {len(shared)} emotions of both"
+    scaled = report.description.removeprefix(make_protocol(pair, "split").description)  # by speaker, if it was
+    return replace(report, description=told + scaled)
 
 
 class _Clock:
@@ -225,9 +228,9 @@ def _span(seconds: float) -> str:
     )
 
 
-def _digest(corpus: Bunch, names: Sequence[str]) -> str:
-    """Sum up which clips a cell is of: names, sizes, emotions, speakers."""
-    rows = corpus.frame[corpus.frame["corpus"].isin(names)]
+def _digest(corpus: Bunch, name: str) -> str:
+    """Sum up which clips a corpus has: names, sizes, emotions, speakers."""
+    rows = corpus.frame[corpus.frame["corpus"].isin([name])]
     facts = [[Path(file).name, os.path.getsize(file)] for file in rows["file"]]  # noqa: PTH202 - a path each is slow
     text = json.dumps([facts, rows["emotion"].tolist(), rows["speaker"].astype(str).tolist()])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -239,15 +242,14 @@ def _versions(model: str) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
-def _seal(folder: Path, key: dict[str, Any], seconds: float) -> None:
-    """Tell of what a report was made; last, so that what has it is whole."""
-    text = json.dumps({"key": key, "seconds": round(seconds, 1)})
-    folder.with_name(folder.name + _BESIDE).write_text(text, encoding="utf-8")
+def _seal_of(folder: Path) -> Path:
+    """Name the file that tells of what the report in a folder was made."""
+    return folder.with_name(folder.name + ".json")
 
 
 def _kept(folder: Path, key: dict[str, Any]) -> tuple[EvaluationReport, float] | None:
     try:
-        cell = json.loads(folder.with_name(folder.name + _BESIDE).read_text(encoding="utf-8"))
+        cell = json.loads(_seal_of(folder).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return (read_report(folder), cell["seconds"]) if cell.get("key") == key else None

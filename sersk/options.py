@@ -71,13 +71,30 @@ def some_of(names: tuple[str, ...], text: str) -> Any:
     """
 
     def check(value: str | None) -> str | None:
-        for name in filter(None, (value or "").split(",")):
+        for name in split_names(value or ""):
             if name not in names:
                 raise typer.BadParameter(f"there is no {name!r}; choose some of {', '.join(names)}, with commas.")
         return value
 
     told = f"{text}, with commas: {', '.join(names)}."
     return typer.Option(callback=check, metavar="NAME,...", help=told, show_default=False)
+
+
+def split_names(listed: str) -> list[str]:
+    """
+    Part names that are given with commas.
+
+    Parameters
+    ----------
+    listed : str
+        What an option was given.
+
+    Returns
+    -------
+    list of str
+        The names; what is empty is none.
+    """
+    return [name for name in listed.split(",") if name]
 
 
 def check_model(model: str, features: str) -> None:
@@ -116,11 +133,11 @@ def split_methods(listed: str | None) -> list[str] | None:
     """
     if listed is None:
         return None
-    return [] if listed == NO_COPIES else [name for name in listed.split(",") if name]
+    return [] if listed == NO_COPIES else split_names(listed)
 
 
 def _check_augment(value: str | None) -> str | None:
-    for name in filter(None, [] if value in (None, NO_COPIES) else value.split(",")):
+    for name in split_methods(value) or []:
         if name not in AUGMENTATIONS:
             known = ", ".join(AUGMENTATIONS)
             raise typer.BadParameter(f"there is no {name!r}; give {NO_COPIES}, or some of {known}, with commas.")

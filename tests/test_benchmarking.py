@@ -140,6 +140,30 @@ def test_across_corpora_emotions_of_both_are_learned_and_tested(corpora, tmp_pat
     ]
 
 
+def test_across_corpora_scaling_by_speaker_is_told(corpora, tmp_path):
+    found = run_benchmark(corpora, ["lda"], tmp_path, cross=True, scale="speaker", **FEW)
+    told = {report.description for cell, report in found.reports.items() if cell.corpus == "one -> two"}
+    scaled = "; per-speaker normalisation (uses unlabelled test clips)"
+    assert told == {"trained on one, tested on two, 2 emotions of both" + scaled}
+
+
+def test_a_report_that_was_not_finished_counts_for_no_other_settings(roots, tmp_path, fits, monkeypatch):
+    three = load_corpus(roots[2])
+    run_benchmark(three, ["lda"], tmp_path, random_state=0, **FEW)
+    write = benchmarking.write_report
+
+    def interrupted(*given, **options):
+        write(*given, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(benchmarking, "write_report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(three, ["lda"], tmp_path, random_state=1, **FEW)
+    monkeypatch.setattr(benchmarking, "write_report", write)
+    run_benchmark(three, ["lda"], tmp_path, random_state=0, **FEW)
+    assert len(fits) == 3
+
+
 def test_a_protocol_that_does_not_fit_leaves_the_others(corpora, tmp_path):
     words = []
     found = run_benchmark(corpora, ["lda"], tmp_path, protocols=["ravdess-6", "loso"], tell=words.append, **FEW)

@@ -24,6 +24,7 @@ from sersk.options import (
     Seed,
     one_of,
     some_of,
+    split_names,
 )
 from sersk.outputs import check_file
 from sersk.sources import read_corpora
@@ -68,14 +69,15 @@ def benchmark(
         from sersk import benchmarking
         from sersk.benchmark_table import write_tables
 
-        named = models or ",".join(benchmarking.RECIPES[recipes] if recipes else ("lda", "svm", "mlp", "logistic"))
+        usual = benchmarking.RECIPES[recipes] if recipes else ("lda", "svm", "mlp", "logistic")
+        chosen = split_names(models) if models else list(usual)
         folds = protocols or ("random-split,speaker-split" if recipes else "auto")
         found = benchmarking.run_benchmark(
             clips,
-            _names(named),
+            chosen,
             out,
-            features=_names(features),
-            protocols=_names(folds),
+            features=split_names(features),
+            protocols=split_names(folds),
             cross=cross,
             scale=scale,
             random_state=seed,
@@ -83,14 +85,10 @@ def benchmark(
             memory=str(cache or out / "features"),
             verbose=1,
             tell=say,
-            progress=functools.partial(show_folds, in_lines=jobs < 2 and not {*NETWORKS}.isdisjoint(_names(named))),
+            progress=functools.partial(show_folds, in_lines=jobs < 2 and not {*NETWORKS}.isdisjoint(chosen)),
         )
         summary = write_tables(found, out, " ".join(["sersk", *sys.argv[1:]]))
         typer.echo(summary.read_text(encoding="utf-8"))
         for error in found.failures.values():
             say(f"error: {visible(error)}")
         end_with_failures(len(found.failures), len(clips.data))
-
-
-def _names(listed: str) -> list[str]:
-    return [name for name in listed.split(",") if name]

@@ -22,6 +22,7 @@ from sersk.options import (
     Seed,
     check_model,
     split_methods,
+    split_names,
 )
 from sersk.outputs import check_picture, check_table, write_picture, write_table
 from sersk.sources import read_corpora
@@ -76,7 +77,7 @@ def robustness(
 
         chosen = CONDITIONS
         if conditions is not None:
-            chosen = tuple(Condition.named(name) for name in conditions.split(",") if name)
+            chosen = tuple(Condition.named(name) for name in split_names(conditions))
             if {*chosen} <= {CLEAN}:
                 raise ValueError("--conditions: expected one besides clean, which is tested anyway.")
         clips = read_corpora(corpus, layout, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 from sklearn.utils import Bunch
 
-from .crossvalidation import Progress, cross_validation
+from .crossvalidation import CrossValidation, Predicted, Progress, cross_validation
 from .metrics import (
     Counts,
     Interval,
@@ -253,6 +253,28 @@ def evaluate(
     """
     folds = cross_validation(model, corpus, protocol)
     tested = [test for _, test in folds.protocol.folds]
-    predictions = folds.tabulate(tested, progress(folds.run(n_jobs=n_jobs), len(tested)))
-    chosen = folds.protocol
-    return EvaluationReport(chosen.name, chosen.description, chosen.speaker_independent, folds.labels, predictions)
+    return report_on(folds, tested, progress(folds.run(n_jobs=n_jobs), len(tested)))
+
+
+def report_on(
+    folds: CrossValidation, tests: Sequence[npt.NDArray[np.intp]], results: Iterable[Predicted | None]
+) -> EvaluationReport:
+    """
+    Make a report of what was predicted for folds.
+
+    Parameters
+    ----------
+    folds : CrossValidation
+        What was tested, and how.
+    tests : sequence of ndarray
+        Clips that were tested in each fold.
+    results : iterable of (ndarray, DataFrame or None), or None
+        What came of them; None where there were none.
+
+    Returns
+    -------
+    EvaluationReport
+        All predictions.
+    """
+    told, predictions = folds.protocol, folds.tabulate(tests, results)
+    return EvaluationReport(told.name, told.description, told.speaker_independent, folds.labels, predictions)

@@ -19,7 +19,7 @@ from sersk.degradation import CLEAN, CONDITIONS, Condition, DegradedClip
 from sersk.models.augmented import takes_clips
 
 from .crossvalidation import CrossValidation, Progress, cross_validation, fit_fold, predict_fold
-from .report import EvaluationReport
+from .report import EvaluationReport, report_on
 
 Failures = list[tuple[int, AudioError]]
 
@@ -249,6 +249,4 @@ def _test(folds: CrossValidation, models: list[Any], rows: Any, kept: npt.NDArra
         predict_fold(model, rows, groups, np.searchsorted(kept, test)) if len(test) else None
         for model, test in zip(models, tests, strict=True)
     )
-    predictions = folds.tabulate(tests, results)
-    told = folds.protocol
-    return EvaluationReport(told.name, told.description, told.speaker_independent, folds.labels, predictions)
+    return report_on(folds, tests, results)
