@@ -15,10 +15,11 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "audio", "filterbanks"},
-    {"pitch"},
+    {"version", "plain", "sound_files", "filterbanks"},
+    {"raw_audio", "pitch"},
+    {"audio"},
     {"descriptors", "functionals"},
-    {"clip_values"},
+    {"clip_values", "voice_activity"},
     {"recipes"},
     {"extraction"},
     {"clip_transformer"},
@@ -26,6 +27,8 @@ LAYERS = [
     {"models", "degradation"},
     {"evaluation", "archives", "stored_models"},
     {"persistence"},
+    {"inference"},
+    {"timeline"},
     {"prediction", "experiments", "benchmark_table", "clip_plots"},
     {"training", "benchmarking", "auditing", "parts"},
     {"serve", "terminal", "options"},
@@ -37,7 +40,7 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 # What has one home, a module or a package, so that there is one place to look for it and to replace it.
 HOMES = {
-    "soundfile": {"sersk.audio"},
+    "soundfile": {"sersk.sound_files"},
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import FrameScaler, FrameSequences, SpeakerScaler, prediction
+from sersk import FrameScaler, FrameSequences, SpeakerScaler, inference
 from sersk.audio import AudioError
 from sersk.persistence import save_model
 from sersk.prediction import predict_emotions
@@ -139,7 +139,7 @@ def test_what_are_no_clips_is_an_error(clips, model):
 
 def test_a_model_file_or_the_default_model_will_do(model, files, tmp_path, monkeypatch):
     file = save_model(model, tmp_path / "m.sersk")
-    monkeypatch.setattr(prediction, "default_model_path", lambda: file)
+    monkeypatch.setattr(inference, "default_model_path", lambda: file)
     expected = predict_emotions(model, files)
     for given in (file, str(file), None):
         pd.testing.assert_frame_equal(predict_emotions(given, files), expected)
