@@ -16,7 +16,7 @@ Mask = npt.NDArray[np.bool_]
 # and TESS (benchmarks/bench_timeline.py).
 _FLOOR = 10 ** (-70 / 20)  # full scale is 1; nobody who speaks into a microphone is so quiet
 _SHORTEST = 2  # voiced frames in a row; a single one is chance
-# So many frames in a row whose F0 stays within so many semitones are no voice, but hum, a dial tone, a whistle.
+# So many voiced frames after each other whose F0 stays within so many semitones are hum or a dial tone.
 _STEADY, _STEADY_SEMITONES = 15, 0.8
 _REACH = 6  # frames before and after voiced ones that count as speech, too: consonants, and what is between syllables
 _BLOCK = 256
@@ -141,12 +141,15 @@ def speech_frames(correlation: Array, level: Array) -> Mask:
 
 
 def _steady(voiced: Mask, semitones: Array) -> Mask:
-    """Find the frames of voiced runs in which F0 stays where it is."""
-    if len(voiced) < _STEADY:
-        return np.zeros(len(voiced), dtype=bool)
-    runs = np.lib.stride_tricks.sliding_window_view(semitones, _STEADY)
-    stays = runs.max(axis=1) - runs.min(axis=1) < _STEADY_SEMITONES
-    return _cover(stays & _begins(voiced, _STEADY), _STEADY)
+    """Find voiced frames among which F0 stays where it is, whatever is between them."""
+    found = voiced.copy()
+    pitch = semitones[voiced]
+    if len(pitch) < _STEADY:
+        found[:] = False
+        return found
+    runs = np.lib.stride_tricks.sliding_window_view(pitch, _STEADY)
+    found[voiced] = _cover(runs.max(axis=1) - runs.min(axis=1) < _STEADY_SEMITONES, _STEADY)
+    return found
 
 
 def _in_runs(mask: Mask, shortest: int) -> Mask:

@@ -29,10 +29,11 @@ LAYERS = [
     {"persistence"},
     {"inference"},
     {"timeline"},
-    {"prediction", "experiments", "benchmark_table", "clip_plots"},
+    {"prediction", "experiments", "benchmark_table", "clip_plots", "timeline_plots"},
     {"training", "benchmarking", "auditing", "parts"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
+    {"timeline_text"},
     {"cli"},
     {"__main__"},
 ]
@@ -44,7 +45,7 @@ HOMES = {
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
-    "matplotlib": {"sersk.clip_plots", "sersk.evaluation.plots"},
+    "matplotlib": {"sersk.clip_plots", "sersk.timeline_plots", "sersk.evaluation.plots"},
     "keras": {"sersk.models.keras_backend"},
     "scikeras": {"sersk.models.keras_backend"},
 }
