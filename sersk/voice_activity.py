@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 
-from .descriptors import pitch_frame_length
+from .descriptors import finish, measure, pitch_frame_length
 from .filterbanks import Array, FrameSettings
-from .pitch import VOICED, periodicity, track_pitch
+from .pitch import VOICED
 
 Mask = npt.NDArray[np.bool_]
 
@@ -19,7 +20,6 @@ _SHORTEST = 2  # voiced frames in a row; a single one is chance
 # So many voiced frames after each other whose F0 stays within so many semitones are hum or a dial tone.
 _STEADY, _STEADY_SEMITONES = 15, 0.8
 _REACH = 6  # frames before and after voiced ones that count as speech, too: consonants, and what is between syllables
-_BLOCK = 256
 
 
 class VoiceActivity:
@@ -48,17 +48,11 @@ class VoiceActivity:
     """
 
     def __init__(self, sr: int) -> None:
-        self._sr = sr
-        self._n_frame = pitch_frame_length(FrameSettings(sr=sr))
-        self._hop = self._n_frame // 2
-        window = 0.5 - 0.5 * np.cos(2 * np.pi / self._n_frame * np.arange(self._n_frame))
-        self._window = window.astype(np.float32)
-        self._waiting = np.zeros(
-            0, dtype=np.float32
-        )  # samples that do not fill a frame yet, or are in the next one, too
+        n_frame = pitch_frame_length(FrameSettings(sr=sr))
+        self._settings = FrameSettings(sr=sr, n_fft=n_frame, hop_length=n_frame // 2)
+        self._waiting = np.zeros(0, dtype=np.float32)  # what the next frame begins with
         self._first = 0  # number of the first frame that is kept
-        self._correlation: list[Array] = []
-        self._level: list[Array] = []
+        self._measured: list[dict[str, Array]] = []
 
     def add(self, piece: npt.ArrayLike) -> None:
         """
@@ -70,16 +64,11 @@ class VoiceActivity:
             The samples that follow those of the call before.
         """
         waiting = np.concatenate([self._waiting, np.asarray(piece, dtype=np.float32)])
-        n_frames = max(0, (len(waiting) - self._n_frame) // self._hop + 1)
-        if n_frames:
-            frames = np.lib.stride_tricks.sliding_window_view(waiting, self._n_frame)[:: self._hop]
-            for first in range(0, n_frames, _BLOCK):
-                some = frames[first : first + _BLOCK]
-                spectrum = scipy.fft.rfft(some * self._window, overwrite_x=True)
-                power = np.square(spectrum.real) + np.square(spectrum.imag)
-                self._correlation.append(periodicity(power, self._sr, self._n_frame))
-                self._level.append(np.sqrt(np.einsum("ij,ij->i", some, some) / np.float32(self._n_frame)))
-        self._waiting = waiting[n_frames * self._hop :]
+        n_frames = len(waiting) // self._settings.hop_length - 1
+        if n_frames > 0:  # those that are whole: the first and the last of centred frames are not
+            self._measured.append(measure(waiting, ("log_rms", "voicing"), self._settings, slice(1, 1 + n_frames)))
+            waiting = waiting[n_frames * self._settings.hop_length :]
+        self._waiting = waiting
 
     def share(self, start: int, stop: int) -> float:
         """
@@ -95,12 +84,13 @@ class VoiceActivity:
         float
             From 0 to 1; 0 where the stretch is shorter than a frame.
         """
-        first, end = -(-start // self._hop), (stop - self._n_frame) // self._hop + 1
+        hop, n_frame = self._settings.hop_length, self._settings.n_fft
+        first, end = -(-start // hop), (stop - n_frame) // hop + 1
         if end <= first:
             return 0.0
-        self._correlation, self._level = [np.concatenate(self._correlation)], [np.concatenate(self._level)]
         kept = slice(first - self._first, end - self._first)
-        return float(speech_frames(self._correlation[0][kept], self._level[0][kept]).mean())
+        measured = {name: values[kept] for name, values in self._join().items()}
+        return float(speech_frames(measured, self._settings).mean())
 
     def forget(self, before: int) -> None:
         """
@@ -111,33 +101,39 @@ class VoiceActivity:
         before : int
             No stretch to come begins before this sample.
         """
-        n_old = before // self._hop - self._first
-        if n_old > 0 and self._level:
-            self._correlation = [np.concatenate(self._correlation)[n_old:]]
-            self._level = [np.concatenate(self._level)[n_old:]]
+        n_old = before // self._settings.hop_length - self._first
+        if n_old > 0 and self._measured:
+            self._measured = [{name: values[n_old:] for name, values in self._join().items()}]
             self._first += n_old
 
+    def _join(self) -> dict[str, Array]:
+        """Give what was measured of all frames that are kept."""
+        if len(self._measured) > 1:
+            parts = self._measured
+            self._measured = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
+        return self._measured[0]
 
-def speech_frames(correlation: Array, level: Array) -> Mask:
+
+def speech_frames(measured: Mapping[str, Array], settings: FrameSettings) -> Mask:
     """
     Tell the frames that are speech.
 
     Parameters
     ----------
-    correlation : ndarray of shape (n_frames, n_lags)
-        What `sersk.pitch.periodicity` gives, for frames of 64 ms that overlap by half.
-    level : ndarray of shape (n_frames,)
-        Root mean square of each.
+    measured : mapping of str to ndarray of shape (n_frames, n_values)
+        What `sersk.descriptors.measure` gives for "log_rms" and "voicing".
+    settings : FrameSettings
+        Frames of about 64 ms that overlap by half.
 
     Returns
     -------
     ndarray of shape (n_frames,), bool
         Voices, and what is close to them.
     """
-    f0, voicing = track_pitch(correlation).T
-    voiced: Mask = (voicing > VOICED) & (level > _FLOOR)
-    moving = voiced & ~_steady(voiced, 12 * np.log2(np.maximum(f0, 1)))
-    return _near(_in_runs(moving, _SHORTEST), _REACH)
+    finished = finish(measured, ("f0", "voicing"), settings)
+    voiced: Mask = (finished["voicing"][:, 0] > VOICED) & (measured["rms"][:, 0] > _FLOOR)
+    steady = _steady(voiced, 12 * np.log2(np.maximum(finished["f0"][:, 0], 1)))
+    return _near(_in_runs(voiced & ~steady, _SHORTEST), _REACH)
 
 
 def _steady(voiced: Mask, semitones: Array) -> Mask:

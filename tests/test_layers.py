@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 LAYERS = [
     {"version", "plain", "sound_files", "filterbanks"},
     {"raw_audio", "pitch"},
-    {"audio"},
+    {"audio", "measures"},
     {"descriptors", "functionals"},
     {"clip_values", "voice_activity"},
     {"recipes"},
