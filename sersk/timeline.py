@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from sklearn.pipeline import Pipeline
 
 from .audio import AudioError, source_name, stream_audio
+from .descriptors import pitch_frame_length
 from .extraction import clip_source
+from .features import AcousticFeatures
 from .filterbanks import Array
-from .inference import as_model, predict_clips
+from .inference import as_model, predict_clips, predict_rows
 from .raw_audio import RawAudio
+from .recipes import VectorRecipe
 from .voice_activity import VoiceActivity
+from .windows import Part, Span, cut_windows
 
 SHORTEST_WINDOW, SHORTEST_HOP = 1.0, 0.1  # seconds
-# What is behind the last window has a window of its own, unless it is a smaller share of a window than this.
-_CRUMB = 0.05
-_BATCH = 32  # windows that are predicted at a time, where so many are there
+_BATCH = 64  # windows that are predicted at a time, where so many are there
 _SR = 16000  # Hz, for a model that names no rate
-
-Span = tuple[int, int]
-FloatArray = npt.NDArray[np.float64]
 
 
 class WindowEmotion(NamedTuple):
@@ -74,9 +71,9 @@ def stream_emotions(
     min_speech : float, default=0.25
         A window of which less than this is speech has no emotion (`sersk.voice_activity`); with 0 all have one.
 
-    Yields
-    ------
-    WindowEmotion
+    Returns
+    -------
+    iterator of WindowEmotion
         One a window, in order. A recording that is shorter than a window is one. The last window ends with the
         recording and begins when it must for that, unless less than a twentieth of a window would be left out.
 
@@ -119,7 +116,7 @@ def stream_emotions(
         if not lowest <= value <= highest or value == np.inf:
             limits = f"{lowest:g} or more seconds" if highest == np.inf else f"a share from {lowest:g} to {highest:g}"
             raise ValueError(f"{name}={value!r}: expected {limits}.")
-    return _stream(_Predictor(as_model(model)), source, window, hop, min_speech)
+    return _stream(_Predictor(as_model(model), window), source, window, hop, min_speech)
 
 
 def _stream(
@@ -129,7 +126,7 @@ def _stream(
     is_read = isinstance(source, RawAudio) or hasattr(source, "read")
     pieces = stream_audio(source if is_read else clip_source(source, sr), sr)
     activity = VoiceActivity(sr)
-    for part in cut_windows(pieces, round(window * sr), hop * sr):
+    for part in cut_windows(pieces, round(window * sr), hop * sr, **predictor.needs):
         activity.forget(part.origin)
         activity.add(part.fresh)
         for first in range(0, len(part.spans), _BATCH):
@@ -144,184 +141,20 @@ def _stream(
                 yield WindowEmotion(span[0] / sr, span[1] / sr, share, *answers.get(span, ()))
 
 
-class Segment(NamedTuple):
-    """
-    Tell a stretch of a recording in which one emotion prevails.
-
-    Parameters
-    ----------
-    start, end : float
-        Seconds from the start of the recording.
-    emotion : label
-        That of all its windows.
-    probability : float or None
-        Mean over these windows; None for a model that gives none.
-    """
-
-    start: float
-    end: float
-    emotion: Any
-    probability: float | None
-
-
-def part_time(starts: npt.ArrayLike, ends: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """
-    Share the time of a recording among windows that overlap: each moment is of the window whose centre is nearest.
-
-    Parameters
-    ----------
-    starts, ends : array-like of shape (n_windows,)
-        In seconds, in order.
-
-    Returns
-    -------
-    firsts, lasts : ndarray of shape (n_windows,)
-        What each window speaks for, which is within it.
-    """
-    starts, ends = np.asarray(starts, dtype=float), np.asarray(ends, dtype=float)
-    centres = (starts + ends) / 2
-    between = (centres[1:] + centres[:-1]) / 2
-    return np.maximum(starts, [*starts[:1], *between]), np.minimum(ends, [*between, *ends[-1:]])
-
-
-def merge_windows(windows: Sequence[WindowEmotion]) -> list[Segment]:
-    """
-    Join successive windows of one emotion.
-
-    Parameters
-    ----------
-    windows : sequence of WindowEmotion
-        Of one recording, in order.
-
-    Returns
-    -------
-    list of Segment
-        In order; nothing where there is too little speech.
-
-    Examples
-    --------
-    >>> from sersk.timeline import WindowEmotion, merge_windows
-    >>> calm = [WindowEmotion(start, start + 3.0, 1.0, "calm", 0.5) for start in range(3)]
-    >>> for segment in merge_windows([*calm, WindowEmotion(3.0, 6.0, 0.0), WindowEmotion(4.0, 7.0, 0.9, "sad", 0.75)]):
-    ...     print(segment.start, segment.end, segment.emotion, segment.probability)
-    0.0 4.0 calm 0.5
-    5.0 7.0 sad 0.75
-    """
-    firsts, lasts = part_time([one.start for one in windows], [one.end for one in windows])
-    spans = zip(firsts.tolist(), lasts.tolist(), windows, strict=True)
-    found: list[list[tuple[float, float, WindowEmotion]]] = []
-    for span in spans:
-        if span[2].emotion is None:
-            continue
-        if found and found[-1][-1][2].emotion == span[2].emotion and found[-1][-1][1] == span[0]:
-            found[-1].append(span)
-        else:
-            found.append([span])
-    segments = []
-    for spans_of_one in found:
-        chances = [window.probability for *_, window in spans_of_one if window.probability is not None]
-        chance = sum(chances) / len(chances) if chances else None
-        segments.append(Segment(spans_of_one[0][0], spans_of_one[-1][1], spans_of_one[0][2].emotion, chance))
-    return segments
-
-
-@dataclass(frozen=True)
-class Part:
-    """
-    Hold a part of a recording that completes some windows.
-
-    Parameters
-    ----------
-    waveform : ndarray of shape (n_samples,)
-        All that the windows need.
-    origin : int
-        Where it begins, in samples from the start of the recording.
-    fresh : ndarray of shape (n_new,)
-        Its end, which was in no part before; one after another these are the recording.
-    spans : list of (int, int)
-        Windows, by their first sample and the one behind their last, from the start of the recording.
-    """
-
-    waveform: Array
-    origin: int
-    fresh: Array
-    spans: list[Span]
-
-    def windows(self, spans: Iterable[Span]) -> list[Array]:
-        """
-        Give the waveforms of windows.
-
-        Parameters
-        ----------
-        spans : iterable of (int, int)
-            Out of `spans`.
-
-        Returns
-        -------
-        list of ndarray
-            Views.
-        """
-        return [self.waveform[start - self.origin : stop - self.origin] for start, stop in spans]
-
-
-def cut_windows(pieces: Iterable[Array], n_window: int, hop: float) -> Iterator[Part]:
-    """
-    Find the windows that are complete, as the pieces of a recording come in.
-
-    Parameters
-    ----------
-    pieces : iterable of ndarray of shape (n_samples,)
-        The recording.
-    n_window : int
-        Length of a window in samples.
-    hop : float
-        From the start of one to that of the next, in samples; starts are rounded, so that they do not drift.
-
-    Yields
-    ------
-    Part
-        Whenever a window is complete. The last one holds the window that ends with the recording, unless another does
-        so, or nearly so.
-
-    Raises
-    ------
-    AudioError
-        If `pieces` raises one, after the windows before.
-    """
-    kept, waiting = np.zeros(0, dtype=np.float32), []
-    origin = n_there = covered = 0
-    starts = (round(number * hop) for number in itertools.count())
-    start = next(starts)
-    fault = None
-    try:
-        for piece in pieces:
-            waiting.append(piece)
-            n_there += len(piece)
-            spans = []
-            while start + n_window <= n_there:
-                covered = start + n_window
-                spans.append((start, covered))
-                start = next(starts)
-            if spans or sum(map(len, waiting)) >= n_window:
-                fresh, waiting = np.concatenate(waiting), []
-                kept = np.concatenate([kept, fresh])
-                yield Part(kept, origin, fresh, spans)
-                left = max(origin, min(start, n_there - n_window))
-                kept, origin = kept[left - origin :], left
-    except AudioError as error:
-        fault = error
-    if n_there - covered > (_CRUMB * n_window if covered else 0):
-        fresh = np.concatenate([kept[:0], *waiting])
-        yield Part(np.concatenate([kept, fresh]), origin, fresh, [(max(0, n_there - n_window), n_there)])
-    if fault is not None:
-        raise fault
-
-
 class _Predictor:
     """Ask a model about windows."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, window: float) -> None:
         self._model = model
+        self.needs: dict[str, int] = {}  # of `cut_windows`
+        self._recipe = _shared_recipe(model, window)
+        if self._recipe is not None:  # windows begin with a frame, and see half a frame of what is around them
+            settings = self._recipe.settings
+            half = max(settings.n_fft, pitch_frame_length(settings)) // 2
+            grid = settings.hop_length
+            # The flux of a frame needs the one before.
+            self.sr, self.needs = settings.sr, {"grid": grid, "before": (-(-half // grid) + 1) * grid, "after": half}
+            return
         parameters = model.get_params() if hasattr(model, "get_params") else {}
         rates = {int(value) for name, value in parameters.items() if name.rpartition("__")[2] == "sr"}
         self.sr = max(rates, default=_SR)
@@ -331,15 +164,45 @@ class _Predictor:
         """Give emotion, its probability and all probabilities of each window."""
         if not spans:
             return
-        windows: list[Any] = part.windows(spans)
-        if self._names_rate:
-            windows = [(waveform, self.sr) for waveform in windows]
-        labels, probabilities, errors = predict_clips(self._model, windows, n_jobs=None, memory=None, verbose=0)
-        for reason in errors.values():
-            raise AudioError("", reason)
+        if self._recipe is not None:
+            labels, probabilities = predict_rows(self._model, self._describe(self._recipe, part, spans))
+        else:
+            windows: list[Any] = part.windows(spans)
+            if self._names_rate:
+                windows = [(waveform, self.sr) for waveform in windows]
+            labels, probabilities, errors = predict_clips(self._model, windows, n_jobs=None, memory=None, verbose=0)
+            for reason in errors.values():
+                raise AudioError("", reason)
         if probabilities is None:
             yield from ((label, None, ()) for label in labels.tolist())
             return
-        classes = list(self._model.classes_.tolist())
+        classes = self._model.classes_.tolist()
         for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True):
             yield label, row[classes.index(label)], tuple(row)
+
+    def _describe(self, recipe: VectorRecipe, part: Part, spans: list[Span]) -> Array:
+        """Compute the vectors of windows; what is between those that are far from each other is not looked at."""
+        runs: list[list[Span]] = []
+        for span in spans:
+            if runs and span[0] <= runs[-1][-1][1] and span[1] - span[0] == runs[-1][0][1] - runs[-1][0][0]:
+                runs[-1].append(span)
+            else:
+                runs.append([span])
+        grid, before, after = self.needs.values()
+        rows = []
+        for run in runs:
+            first = max(part.origin, run[0][0] - before)
+            waveform = part.waveform[first - part.origin : run[-1][1] + after - part.origin]
+            starts = [(start - first) // grid for start, _ in run]
+            rows.append(recipe.compute_windows(waveform, starts, run[0][1] - run[0][0]))
+        return np.concatenate(rows)
+
+
+def _shared_recipe(model: Any, window: float) -> VectorRecipe | None:
+    """Give the recipe of vectors whose windows can share what is measured; None for any other model."""
+    front = model[0] if isinstance(model, Pipeline) else None
+    if not isinstance(front, AcousticFeatures):
+        return None
+    recipe = front._recipe()
+    is_whole = recipe.offset == 0 and (recipe.duration is None or recipe.duration >= window)
+    return recipe if is_whole and recipe.settings.tuning is not None else None

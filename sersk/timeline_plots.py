@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .evaluation.plots.style import DARK, LIGHT, fit_name, need_figure, put_title
-from .timeline import FloatArray, WindowEmotion, merge_windows, part_time
+from .segments import FloatArray, merge_windows, part_time
+from .timeline import WindowEmotion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

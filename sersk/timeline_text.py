@@ -11,7 +11,8 @@ from .outputs import check_file, write_text
 from .terminal import csv_line, json_text, visible
 
 if TYPE_CHECKING:
-    from .timeline import Segment, WindowEmotion
+    from .segments import Segment
+    from .timeline import WindowEmotion
 
 _TIMES = ("start", "end", "speech")
 
@@ -144,8 +145,8 @@ def _without_blanks(text: str) -> str:
 
 
 def _audacity(names: list[str], recordings: Sequence[Sequence[Segment]]) -> str:
-    (segments,) = recordings
-    return "".join(f"{start:.6f}\t{end:.6f}\t{visible(emotion)}\n" for start, end, emotion, _ in segments)
+    lines = [f"{start:.6f}\t{end:.6f}\t{visible(emotion)}\n" for own in recordings for start, end, emotion, _ in own]
+    return "".join(lines)
 
 
 def _csv(names: list[str], recordings: Sequence[Sequence[Segment]]) -> str:

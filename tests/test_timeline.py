@@ -12,12 +12,13 @@ from scipy.io import wavfile
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
 from sersk import AcousticFeatures, AudioError, RawAudio, inference
+from sersk.audio import load_audio
 from sersk.persistence import save_model
-from sersk.timeline import Segment, WindowEmotion, cut_windows, merge_windows, part_time, stream_emotions
+from sersk.timeline import stream_emotions
 
 EMOTIONS = ["angry", "happy", "sad"]
 SR = 16000
@@ -35,6 +36,13 @@ def model():
 
 
 @pytest.fixture(scope="module")
+def apart():
+    """A model whose windows share nothing."""
+    front = FunctionTransformer(cheap_features().transform)
+    return make_pipeline(front, StandardScaler(), lda()).fit(waveforms(), EMOTIONS * 6)
+
+
+@pytest.fixture(scope="module")
 def recording():
     """200 Hz, noise alone, 400 Hz: 2.5 s each, and a bit more."""
     noise = np.random.default_rng(0).normal(0, 0.02, 121600).astype(np.float32)
@@ -45,14 +53,33 @@ def emotions(rows):
     return [row.emotion for row in rows]
 
 
-def test_windows_are_predicted_as_clips_are(model, recording):
-    rows = list(stream_emotions(model, recording, window=1.0, hop=0.5, min_speech=0))
+def test_windows_are_predicted_as_clips_are(apart, recording):
+    rows = list(stream_emotions(apart, recording, window=1.0, hop=0.5, min_speech=0))
     assert [(row.start, row.end) for row in rows[:-1]] == [(k / 2, k / 2 + 1) for k in range(14)]
     assert (rows[-1].start, rows[-1].end) == (6.6, 7.6)
     clips = [recording[round(SR * row.start) : round(SR * row.end)] for row in rows]
-    assert emotions(rows) == model.predict(clips).tolist()
-    np.testing.assert_allclose([row.probabilities for row in rows], model.predict_proba(clips))
-    np.testing.assert_allclose([row.probability for row in rows], model.predict_proba(clips).max(axis=1))
+    assert emotions(rows) == apart.predict(clips).tolist()
+    np.testing.assert_allclose([row.probabilities for row in rows], apart.predict_proba(clips))
+    np.testing.assert_allclose([row.probability for row in rows], apart.predict_proba(clips).max(axis=1))
+
+
+@pytest.mark.parametrize("front", [{}, {"n_fft": 512}, {"sr": 22050, "n_fft": 2048, "hop_length": 512}])
+def test_windows_that_share_frames_are_those_of_their_own_recipe(recording, front):
+    features = AcousticFeatures(("mfcc", "flux", "zcr", "log_f0"), deltas=1, **front)
+    clips = waveforms() if features.sr == SR else [(one, SR) for one in waveforms()]
+    model = make_pipeline(features, StandardScaler(), lda()).fit(clips, EMOTIONS * 6)
+    waveform = load_audio((recording, SR), features.sr)
+    rows = list(stream_emotions(model, (recording, SR), window=1.0, hop=0.5, min_speech=0))
+    spans = [(round(row.start * features.sr), round(row.end * features.sr)) for row in rows]
+    starts, n_window = [start for start, _ in spans], features.sr
+    assert starts[:-1] == [round(k * n_window / 2 / features.hop_length) * features.hop_length for k in range(14)]
+    assert all(abs(start - k * n_window / 2) <= features.hop_length / 2 for k, start in enumerate(starts[:-1]))
+    assert spans[-1][1] == len(waveform)
+    frames = [start // features.hop_length for start in starts]
+    recipe = features._recipe()
+    vectors = recipe.compute_windows(waveform, frames[:-1], n_window)
+    vectors = [*vectors, *recipe.compute_windows(waveform, frames[-1:], spans[-1][1] - starts[-1])]
+    np.testing.assert_allclose([row.probabilities for row in rows], model[1:].predict_proba(vectors), atol=1e-5)
 
 
 def test_silence_has_no_emotion(model, recording):
@@ -60,7 +87,7 @@ def test_silence_has_no_emotion(model, recording):
     assert {"angry"} == {*emotions(rows[:4])}
     assert {"happy"} == {*emotions(rows[-4:])}
     silent = [row for row in rows if row.start >= 2.5 and row.end <= 5]
-    assert len(silent) == 4
+    assert len(silent) == 3
     assert all(row[2:] == (0.0, None, None, ()) for row in silent)
     half = list(stream_emotions(model, recording, window=2.0, hop=0.5, min_speech=0.9))
     assert [row.emotion is None for row in half] == [row.speech < 0.9 for row in half]
@@ -100,6 +127,8 @@ def test_it_does_not_matter_in_what_pieces_a_recording_comes(model, recording):
         rows = list(stream_emotions(model, RawAudio(Pipe(), SR), window=1.0, hop=0.3))
         assert [row[:3] for row in rows] == [row[:3] for row in expected]
         assert emotions(rows) == emotions(expected)
+        for row, other in zip(rows, expected, strict=True):
+            np.testing.assert_allclose(row.probabilities, other.probabilities, atol=1e-3)  # of samples of 16 bits
 
 
 def test_a_window_is_told_as_soon_as_it_is_there(model):
@@ -113,7 +142,7 @@ def test_a_window_is_told_as_soon_as_it_is_there(model):
 
     rows = stream_emotions(model, RawAudio(Microphone(), SR), window=1.0, hop=0.25)
     for row in itertools.islice(rows, 8):
-        assert row.end <= given / SR < row.end + 0.1
+        assert row.end <= given / SR <= row.end + 0.15  # half a frame, and what is read at a time
 
 
 @pytest.mark.parametrize("rate", [8000, 48000])
@@ -121,7 +150,7 @@ def test_recordings_at_any_rate_come_to_the_model_at_its_own(model, tmp_path, ra
     wavfile.write(tmp_path / "a.wav", rate, np.concatenate([voice(200, 1.5, rate), voice(400, 1.5, rate)]))
     for source in (tmp_path / "a.wav", str(tmp_path / "a.wav"), io.BytesIO((tmp_path / "a.wav").read_bytes())):
         rows = list(stream_emotions(model, source, window=1.0))
-        assert [row.start for row in rows] == [0, 1, 2]
+        assert [row.start for row in rows] == [0, 0.992, 2]
         assert (rows[0].emotion, rows[2].emotion) == ("angry", "happy")
 
 
@@ -189,53 +218,3 @@ def test_a_model_file_will_do(model, recording, tmp_path, monkeypatch):
 def test_what_is_out_of_range_is_refused_at_once(model, wrong, told):
     with pytest.raises(ValueError, match=told):
         stream_emotions(model, "never opened", **wrong)
-
-
-# --- the cutting
-
-
-@pytest.mark.parametrize("n_samples", [0, 1, 99, 100, 101, 104, 106, 1000, 1234])
-@pytest.mark.parametrize("hop", [10.0, 33.3, 100.0, 250.0])
-@pytest.mark.parametrize("size", [1, 7, 100, 5000])
-def test_windows_are_the_recording_s_and_cover_it(n_samples, hop, size):
-    recording = np.arange(n_samples, dtype=np.float32)
-    parts = list(cut_windows((recording[k : k + size] for k in range(0, n_samples, size)), 100, hop))
-    given = np.concatenate([recording[:0], *(part.fresh for part in parts)])
-    np.testing.assert_array_equal(given, recording[: len(given)])
-    assert len(given) >= n_samples - 5
-    spans = [span for part in parts for span in part.spans]
-    whole = [(round(k * hop), round(k * hop) + 100) for k in range(n_samples) if round(k * hop) + 100 <= n_samples]
-    assert spans[: len(whole)] == whole
-    left = n_samples - (whole[-1][1] if whole else 0)
-    last = [(max(0, n_samples - 100), n_samples)] if left > (5 if whole else 0) else []
-    assert spans[len(whole) :] == last
-    for part in parts:
-        assert len(part.waveform) <= 100 + max(size, 100) + hop
-        for (start, stop), window in zip(part.spans, part.windows(part.spans), strict=True):
-            np.testing.assert_array_equal(window, recording[start:stop])
-
-
-# --- segments
-
-
-def test_time_is_shared_among_windows_that_overlap():
-    firsts, lasts = part_time([0, 1, 2, 2.5, 9], [3, 4, 5, 5.5, 10])
-    assert firsts.tolist() == [0, 2, 3, 3.75, 9]
-    assert lasts.tolist() == [2, 3, 3.75, 5.5, 10]
-    assert [one.tolist() for one in part_time([], [])] == [[], []]
-    assert [one.tolist() for one in part_time([1], [4])] == [[1], [4]]
-
-
-def test_successive_windows_of_one_emotion_are_a_segment():
-    def window(start, emotion=None, probability=None):
-        return WindowEmotion(start, start + 2.0, 1.0, emotion, probability)
-
-    rows = [window(0.0, "a", 0.5), window(1.0, "a", 0.75), window(2.0, "b", 0.5), window(3.0), window(4.0, "b", 0.25)]
-    rows += [window(10.0, "b"), window(12.0, "b")]
-    assert merge_windows(rows) == [
-        Segment(0.0, 2.5, "a", 0.625),
-        Segment(2.5, 3.5, "b", 0.5),
-        Segment(4.5, 6.0, "b", 0.25),
-        Segment(10.0, 14.0, "b", None),
-    ]
-    assert merge_windows([]) == merge_windows([window(0.0)]) == []

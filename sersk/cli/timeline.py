@@ -29,7 +29,8 @@ def show_timeline(
     from sersk.audio import AudioError, source_name
     from sersk.models.folds import wants_speakers
     from sersk.raw_audio import RawAudio
-    from sersk.timeline import merge_windows, stream_emotions
+    from sersk.segments import merge_windows
+    from sersk.timeline import stream_emotions
 
     kind = None if raw is None else _parse_raw(raw)
     sources, n_bad = find_clips(clips)
