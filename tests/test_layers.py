@@ -25,6 +25,7 @@ LAYERS = [
     {"features", "sequences", "normalization", "augmentation", "corpora"},
     {"models", "degradation"},
     {"evaluation", "archives", "stored_models"},
+    {"model_reader"},
     {"persistence"},
     {"prediction", "experiments", "benchmark_table", "clip_plots"},
     {"training", "benchmarking", "auditing", "parts"},
