@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
@@ -19,6 +20,45 @@ from .filterbanks import Array, FrameSettings
 from .recipes import Recipe
 
 NAMES: list[Any] = [list, tuple, np.ndarray]  # in order, as the columns are: no set
+
+
+# Both are kept: naming thousands of columns takes a good part of the time of a clip, and often there is but one.
+@functools.lru_cache(maxsize=32)
+def make_recipe(kind: type[Recipe], **fields: Any) -> Any:
+    """
+    Make a recipe, or find the one that was made of the same.
+
+    Parameters
+    ----------
+    kind : type
+        Of the recipe.
+    **fields : dict
+        Its fields.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+    """
+    return kind(**fields)
+
+
+@functools.lru_cache(maxsize=32)
+def column_names(recipe: Recipe) -> tuple[str, ...]:
+    """
+    Name the columns that a recipe gives.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is computed.
+
+    Returns
+    -------
+    tuple of str
+        One name a column.
+    """
+    return tuple(recipe.names())
 
 
 class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
@@ -110,7 +150,7 @@ class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
             One name a column.
         """
         self._validate_params()
-        return np.array(self._recipe().names(), dtype=object)
+        return np.array(column_names(self._recipe()), dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
