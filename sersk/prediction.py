@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,8 @@ def predict_emotions(
     if model is None or isinstance(model, str | os.PathLike):
         model = load_model(default_model_path() if model is None else model)
     sources = check_clips(clips, all_finite=False)
-    check_consistent_length(sources, speakers)
+    if speakers is not None:
+        check_consistent_length(sources, speakers)
     # As objects: NaN beside names would become a name.
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
     labels, probabilities, errors = _predict(model, clips, groups, n_jobs, verbose)
@@ -111,7 +113,9 @@ def _predict(
     rows, errors = clips, {}
     front: Any = model[0] if isinstance(model, Pipeline) else None
     if hasattr(front, "extract"):
-        front = copy.copy(front).set_params(verbose=verbose, **({} if n_jobs is None else {"n_jobs": n_jobs}))
+        wanted = {"verbose": verbose} | ({} if n_jobs is None else {"n_jobs": n_jobs})
+        if any(getattr(front, name, None) != value for name, value in wanted.items()):
+            front = copy.copy(front).set_params(**wanted)
         rows, failures = front.extract(clips)
         errors = {position: error.reason for position, error in failures}
         if errors:
@@ -147,8 +151,13 @@ def _table(
     names.append("error")
     columns.append(pd.array([errors.get(position) for position in range(len(files))], dtype="string"))
     table = pd.DataFrame(dict(enumerate(columns)))
-    table.columns = pd.Index(names)  # an emotion may be called as another column is
+    table.columns = _header(*names).view()  # an emotion may be called as another column is
     return table
+
+
+@functools.lru_cache(maxsize=8, typed=True)
+def _header(*names: Any) -> pd.Index[Any]:
+    return pd.Index(names)
 
 
 def _is_file(source: object) -> bool:
