@@ -30,7 +30,7 @@ from .filterbanks import Array
 from .recipes import Recipe
 
 # Part of every cache key: raise it with any change of the numbers that a recipe gives for the same waveform.
-FEATURE_VERSION = 1
+FEATURE_VERSION = 2
 _BATCH = 16
 _KEPT_BYTES = 2**24
 

@@ -82,6 +82,9 @@ class AcousticFeatures(ClipTransformer):
     are waveforms; binary file objects and (waveform, sr) pairs may stand in a list, too. Integers are scaled to
     [-1, 1] by the range of their type.
 
+    Unless `regions` has "all", silence before and after speech is not looked at, since nothing but the duration
+    depends on it; that saves much of the work where clips begin and end with pauses.
+
     The columns depend on the parameters only, so that there is no `n_features_in_`: clips are of any length.
 
     Examples

@@ -19,6 +19,7 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 LAYERS = [
     {"version", "plain", "audio", "filterbanks"},
     {"pitch"},
+    {"measures"},
     {"descriptors", "functionals"},
     {"clip_values"},
     {"recipes"},
