@@ -59,6 +59,7 @@ def test_it_builds_what_skops_builds():
     random.randint(5, size=9)
     stored = {
         "plain": [None, True, -3, 0.1, float("inf"), "ä\n\ud800", ()],
+        "type": str,
         "nested": (([1, (2,)], {"": {}}), Bunch(a=1, b=[2])),
         "arrays": [np.arange(6.0).reshape(2, 3), np.array(["happy", "sad"]), np.zeros((0, 2), np.float32)],
         "scalars": [np.float64(0.3), np.float32(0.1), np.int64(7)],
