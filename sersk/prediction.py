@@ -99,7 +99,7 @@ def predict_emotions(
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
     labels, probabilities, errors = _predict(model, clips, groups, n_jobs, verbose)
     files = [source_name(source) if _is_file(source) else position for position, source in enumerate(sources)]
-    return _table(files, labels, probabilities, model.classes_, errors)
+    return _table(files, np.asarray(labels), probabilities, np.asarray(model.classes_), errors)
 
 
 def _predict(
