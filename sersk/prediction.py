@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -92,24 +93,13 @@ def predict_emotions(
     if model is None or isinstance(model, str | os.PathLike):
         model = load_model(default_model_path() if model is None else model)
     sources = check_clips(clips, all_finite=False)
-    check_consistent_length(sources, speakers)
+    if speakers is not None:
+        check_consistent_length(sources, speakers)
     # As objects: NaN beside names would become a name.
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
     labels, probabilities, errors = _predict(model, clips, groups, n_jobs, verbose)
-    good = [position for position in range(len(sources)) if position not in errors]
-    files: list[Any] = [
-        source_name(source) if _is_file(source) else position for position, source in enumerate(sources)
-    ]
-    columns: list[Any] = [
-        pd.Series(files, name="file", dtype=object),
-        pd.Series(labels, index=good, name="emotion").convert_dtypes(),
-    ]
-    if probabilities is not None:
-        table = pd.DataFrame(probabilities, index=good, columns=model.classes_)
-        chosen = probabilities[np.arange(len(good)), table.columns.get_indexer(pd.Index(labels))]
-        columns += [pd.Series(chosen, index=good, name="probability"), table]
-    columns.append(pd.Series(errors, name="error", dtype="string"))
-    return pd.concat(columns, axis=1)
+    files = [source_name(source) if _is_file(source) else position for position, source in enumerate(sources)]
+    return _table(files, np.asarray(labels), probabilities, np.asarray(model.classes_), errors)
 
 
 def _predict(
@@ -123,12 +113,14 @@ def _predict(
     rows, errors = clips, {}
     front: Any = model[0] if isinstance(model, Pipeline) else None
     if hasattr(front, "extract"):
-        front = copy.copy(front).set_params(verbose=verbose, **({} if n_jobs is None else {"n_jobs": n_jobs}))
+        wanted = {"verbose": verbose} | ({} if n_jobs is None else {"n_jobs": n_jobs})
+        if any(getattr(front, name, None) != value for name, value in wanted.items()):
+            front = copy.copy(front).set_params(**wanted)
         rows, failures = front.extract(clips)
         errors = {position: error.reason for position, error in failures}
-        rows = np.delete(rows, list(errors), axis=0)
-        if speakers is not None:
-            speakers = np.delete(speakers, list(errors))
+        if errors:
+            rows = np.delete(rows, list(errors), axis=0)
+            speakers = None if speakers is None else np.delete(speakers, list(errors))
         model = model[1:]
         if hasattr(model, "feature_names_in_"):  # it was fitted on a table
             rows = pd.DataFrame(rows, columns=front.get_feature_names_out())
@@ -136,6 +128,36 @@ def _predict(
             nothing = np.empty((0, len(model.classes_)))
             return model.classes_[:0], nothing if hasattr(model, "predict_proba") else None, errors
     return *predict_both(model, rows, speakers), errors
+
+
+def _table(
+    files: list[Any],
+    labels: NDArray[Any],
+    probabilities: NDArray[np.floating] | None,
+    classes: NDArray[Any],
+    errors: dict[int, str],
+) -> pd.DataFrame:
+    """Put the predictions of readable clips in their places; all columns at once, since pandas takes longer to join."""
+    names: list[Any] = ["file", "emotion"]
+    columns: list[Any] = [pd.Series(files, dtype=object), pd.array(labels)]
+    if probabilities is not None:
+        of_label = (labels[:, np.newaxis] == classes).argmax(axis=1)
+        names += ["probability", *classes.tolist()]
+        columns += [probabilities[np.arange(len(labels)), of_label], *probabilities.T]
+    if errors:
+        rows = np.full(len(files), -1)  # none
+        rows[np.delete(np.arange(len(files)), list(errors))] = np.arange(len(labels))
+        columns[1:] = [pd.api.extensions.take(column, rows, allow_fill=True) for column in columns[1:]]
+    names.append("error")
+    columns.append(pd.array([errors.get(position) for position in range(len(files))], dtype="string"))
+    table = pd.DataFrame(dict(enumerate(columns)))
+    table.columns = _header(*names).view()  # an emotion may be called as another column is
+    return table
+
+
+@functools.lru_cache(maxsize=8, typed=True)
+def _header(*names: Any) -> pd.Index[Any]:
+    return pd.Index(names)
 
 
 def _is_file(source: object) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, starting
 from sersk.options import (
     Jobs,
 )
@@ -66,10 +66,11 @@ def predict(
             raise typer.BadParameter("--json and --csv exclude each other.")
         if one_speaker and speaker_column is not None:
             raise typer.BadParameter("--one-speaker and --speaker-column exclude each other.")
-        from sersk.persistence import default_model_path, load_model
-        from sersk.prediction import predict_emotions
+        with starting():
+            from sersk.persistence import default_model_path, load_model
+            from sersk.prediction import predict_emotions
 
-        fitted = load_model(model or default_model_path())
+            fitted = load_model(model or default_model_path())
         has_chances = hasattr(fitted, "predict_proba")
         if proba and not has_chances:
             raise ValueError("--proba: this model gives no probabilities.")
