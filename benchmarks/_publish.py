@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -36,6 +37,12 @@ def versions():
     """Python and the packages that are installed, with their versions."""
     found = [package for package in PACKAGES if find_spec(MODULES.get(package, package))]
     return ", ".join([f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in found)])
+
+
+def peak_megabytes():
+    """Peak resident memory of this process; getrusage would tell that of the process that started it, if larger."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
 
 
 def publish(name, title, rows, notes="", arguments=sys.argv[1:]):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 
 from .audio import AudioError
-from .clip_transformer import NAMES, ClipTransformer
+from .clip_transformer import NAMES, ClipTransformer, column_names, make_recipe
 from .clip_values import CLIP_VALUES
 from .extraction import Clips, stack_rows, warn_of_failures
 from .filterbanks import Array
@@ -182,7 +182,8 @@ class AcousticFeatures(ClipTransformer):
         return cls(**(PRESETS[name] | parameters))
 
     def _recipe(self) -> VectorRecipe:
-        return VectorRecipe(
+        return make_recipe(
+            VectorRecipe,
             functionals=tuple(map(str, self.functionals)),
             regions=tuple(map(str, self.regions)),
             clip_values=tuple(map(str, self.clip_values)),
@@ -209,7 +210,7 @@ class AcousticFeatures(ClipTransformer):
 
     def _vectors(self, X: Clips, fail_fast: bool) -> tuple[Array, list[tuple[int, AudioError]]]:
         clips, recipe = self._check(X, all_finite=fail_fast)
-        return stack_rows(self._extract(clips, recipe, fail_fast), len(clips), len(recipe.names()))
+        return stack_rows(self._extract(clips, recipe, fail_fast), len(clips), len(column_names(recipe)))
 
     def transform(self, X: Clips) -> Any:
         """

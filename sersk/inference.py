@@ -72,11 +72,13 @@ def predict_clips(
     front: Any = model[0] if isinstance(model, Pipeline) else None
     if not hasattr(front, "extract"):
         return *predict_both(model, clips, speakers), {}
-    rows, failures = copy.copy(front).set_params(**settings).extract(clips)
+    if any(getattr(front, name, None) != value for name, value in settings.items()):
+        front = copy.copy(front).set_params(**settings)
+    rows, failures = front.extract(clips)
     errors = {position: error.reason for position, error in failures}
-    rows = np.delete(rows, list(errors), axis=0)
-    if speakers is not None:
-        speakers = np.delete(speakers, list(errors))
+    if errors:
+        rows = np.delete(rows, list(errors), axis=0)
+        speakers = None if speakers is None else np.delete(speakers, list(errors))
     return *predict_rows(model, rows, speakers), errors
 
 

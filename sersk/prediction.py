@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length
 
 from .audio import AudioError, source_name
 from .extraction import Clips, check_clips
 from .inference import as_model, predict_clips
-from .timeline import WindowEmotion, stream_emotions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .timeline import WindowEmotion
 
 
 def predict_emotions(
@@ -104,76 +108,34 @@ def predict_emotions(
     """
     model = as_model(model)
     sources = check_clips(clips, all_finite=False)
-    check_consistent_length(sources, speakers)
+    files = [source_name(source) if _is_file(source) else position for position, source in enumerate(sources)]
     if window is not None:
         if speakers is not None:
             raise ValueError("speakers: windows cannot be scaled by speaker, since who speaks changes. Leave it out.")
-        settings = {"window": window, "hop": hop, "min_speech": min_speech}
-        found = Parallel(n_jobs=n_jobs)(delayed(_work_off)(model, source, settings) for source in sources)
-        return tabulate_windows(model, [rows for rows, _ in found], _names(sources), [error for _, error in found])
+        return _predict_windows(model, sources, files, n_jobs, window=window, hop=hop, min_speech=min_speech)
+    if speakers is not None:
+        check_consistent_length(sources, speakers)
     # As objects: NaN beside names would become a name.
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
-    work = {"verbose": verbose, **({} if n_jobs is None else {"n_jobs": n_jobs})}
-    labels, probabilities, errors = predict_clips(model, clips, groups, **work)
-    good = [position for position in range(len(sources)) if position not in errors]
-    columns: list[Any] = [
-        pd.Series(_names(sources), name="file", dtype=object),
-        pd.Series(labels, index=good, name="emotion").convert_dtypes(),
-    ]
-    if probabilities is not None:
-        table = pd.DataFrame(probabilities, index=good, columns=model.classes_)
-        chosen = probabilities[np.arange(len(good)), table.columns.get_indexer(pd.Index(labels))]
-        columns += [pd.Series(chosen, index=good, name="probability"), table]
-    columns.append(pd.Series(errors, name="error", dtype="string"))
-    return pd.concat(columns, axis=1)
+    settings = {"verbose": verbose} | ({} if n_jobs is None else {"n_jobs": n_jobs})
+    labels, probabilities, errors = predict_clips(model, clips, groups, **settings)
+    return _table(files, np.asarray(labels), probabilities, np.asarray(model.classes_), errors)
 
 
-def tabulate_windows(
-    model: Any, windows: Sequence[Sequence[WindowEmotion]], names: Sequence[Any], errors: Sequence[str | None]
+def _predict_windows(
+    model: Any, sources: Sequence[Any], files: list[Any], n_jobs: int | None, **settings: float
 ) -> pd.DataFrame:
-    """
-    Make the table of `predict_emotions` of what `stream_emotions` gave.
+    """Work off recordings, each by one worker."""
+    from sklearn.utils.parallel import Parallel, delayed
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted, which gave it.
-    windows : sequence of sequences of WindowEmotion
-        For each recording its windows.
-    names : sequence of str or int
-        What each recording is called.
-    errors : sequence of str or None
-        What is wrong with each; None where nothing is.
-
-    Returns
-    -------
-    DataFrame of shape (n_windows, n_columns)
-        A row a window, and one for every error.
-    """
-    rows: list[tuple[Any, ...]] = []
-    told: list[str | None] = []
-    for name, own, error in zip(names, windows, errors, strict=True):
-        rows += [(name, *window) for window in own]
-        told += [None] * len(own)
-        if error is not None:
-            rows.append((name, np.nan, np.nan, np.nan, None, None, ()))
-            told.append(error)
-    files, starts, ends, speech, emotions, chosen, probabilities = zip(*rows, strict=True)
-    columns: list[Any] = [pd.Series(files, name="file", dtype=object)]
-    times = {"start": starts, "end": ends, "speech": speech}
-    columns += [pd.Series(values, name=name, dtype=float) for name, values in times.items()]
-    columns.append(pd.Series(emotions, name="emotion", dtype=object).convert_dtypes())
-    if hasattr(model, "predict_proba"):
-        classes = model.classes_
-        columns.append(pd.Series(chosen, name="probability", dtype=float))
-        table = np.array([row or (np.nan,) * len(classes) for row in probabilities], dtype=float)
-        columns.append(pd.DataFrame(table, columns=classes))
-    columns.append(pd.Series(told, name="error", dtype="string"))
-    return pd.concat(columns, axis=1)
+    found = Parallel(n_jobs=n_jobs)(delayed(_work_off)(model, source, settings) for source in sources)
+    return tabulate_windows(model, files, [windows for windows, _ in found], [error for _, error in found])
 
 
 def _work_off(model: Any, source: Any, settings: dict[str, float]) -> tuple[list[WindowEmotion], str | None]:
     """Give the windows of a recording, and what is wrong with it."""
+    from .timeline import stream_emotions
+
     windows: list[WindowEmotion] = []
     try:
         windows.extend(stream_emotions(model, source, **settings))
@@ -182,8 +144,74 @@ def _work_off(model: Any, source: Any, settings: dict[str, float]) -> tuple[list
     return windows, None
 
 
-def _names(sources: Sequence[Any]) -> list[Any]:
-    return [source_name(source) if _is_file(source) else position for position, source in enumerate(sources)]
+def tabulate_windows(
+    model: Any, files: Sequence[Any], windows: Sequence[Sequence[WindowEmotion]], errors: Sequence[str | None]
+) -> pd.DataFrame:
+    """
+    Make the table of `predict_emotions` of what `stream_emotions` gave.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, which gave it.
+    files : sequence of str or int
+        What each recording is called.
+    windows : sequence of sequences of WindowEmotion
+        For each recording its windows.
+    errors : sequence of str or None
+        What is wrong with each; None where nothing is.
+
+    Returns
+    -------
+    DataFrame of shape (n_windows, n_columns)
+        A row a window, and one for every error.
+    """
+    rows: list[tuple[Any, WindowEmotion | None, str | None]] = []
+    for file, own, error in zip(files, windows, errors, strict=True):
+        rows += [(file, window, None) for window in own]
+        rows += [(file, None, error)] if error is not None else []
+    spoken = [window for _, window, _ in rows if window is not None and window.emotion is not None]
+    silent = {at: error for at, (_, one, error) in enumerate(rows) if one is None or one.emotion is None}
+    classes = np.asarray(model.classes_)
+    labels = np.array([window.emotion for window in spoken], dtype=classes.dtype)
+    chances = None
+    if hasattr(model, "predict_proba"):
+        chances = np.array([window.probabilities for window in spoken], dtype=float).reshape(-1, len(classes))
+    table = _table([file for file, _, _ in rows], labels, chances, classes, silent)
+    for at, name in enumerate(("start", "end", "speech"), 1):
+        values = [np.nan if window is None else getattr(window, name) for _, window, _ in rows]
+        table.insert(at, name, values, allow_duplicates=True)  # an emotion may be called so, too
+    return table
+
+
+def _table(
+    files: list[Any],
+    labels: NDArray[Any],
+    probabilities: NDArray[np.floating] | None,
+    classes: NDArray[Any],
+    errors: Mapping[int, str | None],
+) -> pd.DataFrame:
+    """Put the predictions of readable clips in their places; all columns at once, since pandas takes longer to join."""
+    names: list[Any] = ["file", "emotion"]
+    columns: list[Any] = [pd.Series(files, dtype=object), pd.array(labels)]
+    if probabilities is not None:
+        of_label = (labels[:, np.newaxis] == classes).argmax(axis=1)
+        names += ["probability", *classes.tolist()]
+        columns += [probabilities[np.arange(len(labels)), of_label], *probabilities.T]
+    if errors:
+        rows = np.full(len(files), -1)  # none
+        rows[np.delete(np.arange(len(files)), list(errors))] = np.arange(len(labels))
+        columns[1:] = [pd.api.extensions.take(column, rows, allow_fill=True) for column in columns[1:]]
+    names.append("error")
+    columns.append(pd.array([errors.get(position) for position in range(len(files))], dtype="string"))
+    table = pd.DataFrame(dict(enumerate(columns)))
+    table.columns = _header(*names).view()  # an emotion may be called as another column is
+    return table
+
+
+@functools.lru_cache(maxsize=8, typed=True)
+def _header(*names: Any) -> pd.Index[Any]:
+    return pd.Index(names)
 
 
 def _is_file(source: object) -> bool:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 PACKAGE = Path(__file__).parents[1] / "sersk"
 
@@ -26,6 +28,7 @@ LAYERS = [
     {"features", "sequences", "normalization", "augmentation", "corpora"},
     {"models", "degradation"},
     {"evaluation", "archives", "stored_models"},
+    {"model_reader"},
     {"persistence"},
     {"inference"},
     {"timeline"},
@@ -52,6 +55,14 @@ HOMES = {
 }
 
 HEAVY = ["jax", "keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn", "xgboost"]
+
+# What the default model does not need for a prediction: other models, training, evaluation, made-up speech, and skops,
+# which imports all of scikit-learn.
+NOT_TO_PREDICT = {
+    "keras", "librosa", "matplotlib", "numba", "scipy.signal", "sersk.corpora.loading", "sersk.models.registry",
+    "skops", "sklearn.calibration", "sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics",
+    "sklearn.model_selection", "sklearn.neural_network", "sklearn.svm", "sklearn.tree", "xgboost",
+}  # fmt: skip
 
 
 def module_name(path: Path) -> str:
@@ -126,3 +137,19 @@ def test_models_without_networks_do_not_import_keras():
     code = "import sys, sersk.models, sersk.persistence; print({'keras', 'scikeras', 'jax'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_prediction_imports_what_it_needs_only(tmp_path):
+    sf.write(tmp_path / "clip.wav", np.sin(np.arange(8000) / 10), 16000)
+    # Some of it comes with scikit-learn's versions, whoever imports them.
+    code = f"""if True:
+        import json, sys, sklearn.pipeline, sklearn.preprocessing
+        theirs = {{*sys.modules}}
+        from sersk.cli import app
+        app(["predict", {str(tmp_path / "clip.wav")!r}], standalone_mode=False)
+        print(json.dumps([*{{*sys.modules}} - theirs]))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    line, modules = done.stdout.splitlines()
+    assert line.startswith(str(tmp_path / "clip.wav"))
+    assert not NOT_TO_PREDICT & set(json.loads(modules))

@@ -85,6 +85,24 @@ def test_integer_labels_stay_integers_beside_a_bad_clip(files):
     assert table.columns.tolist() == ["file", "emotion", "probability", 0, 1, 2, "error"]
 
 
+def test_tables_share_nothing(model, files):
+    table = predict_emotions(model, files[:1])
+    table.columns.name, table.index.name = "column", "clip"
+    table.iloc[0, 2] = 2.0
+    again = predict_emotions(model, files[:1])
+    assert (again.columns.name, again.index.name) == (None, None)
+    assert again.iloc[0, 2] <= 1.0
+
+
+def test_labels_that_equal_others_keep_their_type(files):
+    for labels in ([0, 1], [False, True]):
+        fitted = make_pipeline(cheap_features(), lda()).fit(waveforms(), labels * 9)
+        table = predict_emotions(fitted, [*files[:2], "none.wav"])
+        assert table.columns.tolist()[3:-1] == labels
+        assert {type(name) for name in table.columns[3:-1]} == {type(labels[0])}
+        assert table["emotion"].tolist() == [*labels, pd.NA]
+
+
 def test_bad_clips_have_a_reason_and_change_nothing_else(model, files, tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("no audio at all")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, starting
 from sersk.options import (
     Jobs,
 )
@@ -117,10 +117,11 @@ def predict(
             raise typer.BadParameter("--timeline goes with neither --one-speaker, --speaker-column nor --jobs.")
         if not timeline and any(value is not None for value in of_timelines.values()):
             raise typer.BadParameter(f"{', '.join(of_timelines)} are for --timeline.")
-        from sersk.persistence import default_model_path, load_model
-        from sersk.prediction import predict_emotions
+        with starting():
+            from sersk.persistence import default_model_path, load_model
+            from sersk.prediction import predict_emotions
 
-        fitted = load_model(model or default_model_path())
+            fitted = load_model(model or default_model_path())
         has_chances = hasattr(fitted, "predict_proba")
         if proba and not has_chances:
             raise ValueError("--proba: this model gives no probabilities.")

@@ -98,5 +98,5 @@ def _draw(fitted: Any, windows: list[Any], name: str, file: Path) -> None:
     from sersk.prediction import tabulate_windows
     from sersk.timeline_plots import plot_timeline
 
-    table = tabulate_windows(fitted, [windows], [name], [None])
+    table = tabulate_windows(fitted, [name], [windows], [None])
     write_picture(plot_timeline(table, title=Path(visible(name)).name), file)
