@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
-from .descriptors import finish, measure, pitch_frame_length
+from .descriptors import pitch_frame_length
 from .filterbanks import Array, FrameSettings
-from .pitch import VOICED
+from .pitch import VOICED, periodicity, track_pitch
 
 Mask = npt.NDArray[np.bool_]
 
 # Frames of about 64 ms overlap by half. The numbers below were chosen on EmoDB, with noise added, and tried on RAVDESS
 # and TESS (benchmarks/bench_timeline.py).
+# Power is weighted by frequency, and below this none: rumble, an offset and most noise are strong there, where a little
+# of them looks periodic; of a voice enough is left above.
+_LOWEST = 70.0  # Hz
 _FLOOR = 10 ** (-70 / 20)  # full scale is 1; nobody who speaks into a microphone is so quiet
 _SHORTEST = 2  # voiced frames in a row; a single one is chance
 # So many voiced frames after each other whose F0 stays within so many semitones are hum or a dial tone.
 _STEADY, _STEADY_SEMITONES = 15, 0.8
 _REACH = 6  # frames before and after voiced ones that count as speech, too: consonants, and what is between syllables
+_BLOCK = 256
 
 
 class VoiceActivity:
@@ -27,8 +30,8 @@ class VoiceActivity:
     Tell how much of any stretch of a recording is speech, while the recording comes in.
 
     Speech is where there is a voice, and shortly before and after: frames that are periodic, not next to silent, and
-    whose pitch moves. Noise is not periodic, hum and tones do not move. What is far from the microphone, a whisper, and
-    music are not told from speech as people do it.
+    whose pitch moves. Noise is not periodic, and hum and tones do not move. A whisper is missed; music, and voices in
+    the background, pass for speech.
 
     Parameters
     ----------
@@ -48,11 +51,15 @@ class VoiceActivity:
     """
 
     def __init__(self, sr: int) -> None:
-        n_frame = pitch_frame_length(FrameSettings(sr=sr))
-        self._settings = FrameSettings(sr=sr, n_fft=n_frame, hop_length=n_frame // 2)
+        self._sr = sr
+        self._n_frame = n_frame = pitch_frame_length(FrameSettings(sr=sr))
+        self._hop = n_frame // 2
+        self._window = (0.5 - 0.5 * np.cos(2 * np.pi / n_frame * np.arange(n_frame))).astype(np.float32)
+        frequencies = np.fft.rfftfreq(n_frame, 1 / sr)
+        self._weight = np.where(frequencies < _LOWEST, 0.0, frequencies / 1000).astype(np.float32)
         self._waiting = np.zeros(0, dtype=np.float32)  # what the next frame begins with
         self._first = 0  # number of the first frame that is kept
-        self._measured: list[dict[str, Array]] = []
+        self._kept: list[tuple[Array, Array]] = []
 
     def add(self, piece: npt.ArrayLike) -> None:
         """
@@ -64,11 +71,15 @@ class VoiceActivity:
             The samples that follow those of the call before.
         """
         waiting = np.concatenate([self._waiting, np.asarray(piece, dtype=np.float32)])
-        n_frames = len(waiting) // self._settings.hop_length - 1
-        if n_frames > 0:  # those that are whole: the first and the last of centred frames are not
-            self._measured.append(measure(waiting, ("log_rms", "voicing"), self._settings, slice(1, 1 + n_frames)))
-            waiting = waiting[n_frames * self._settings.hop_length :]
-        self._waiting = waiting
+        n_frames = max(len(waiting) // self._hop - 1, 0)
+        for first in range(0, n_frames, _BLOCK):
+            some = waiting[first * self._hop : (min(first + _BLOCK, n_frames) + 1) * self._hop]
+            frames = np.lib.stride_tricks.sliding_window_view(some, self._n_frame)[:: self._hop]
+            spectrum = scipy.fft.rfft(frames * self._window, overwrite_x=True)
+            power = (np.square(spectrum.real) + np.square(spectrum.imag)) * self._weight
+            level = np.sqrt(np.einsum("ij,ij->i", frames, frames) / np.float32(self._n_frame))
+            self._kept.append((periodicity(power, self._sr, self._n_frame), level))
+        self._waiting = waiting[n_frames * self._hop :]
 
     def share(self, start: int, stop: int) -> float:
         """
@@ -84,13 +95,11 @@ class VoiceActivity:
         float
             From 0 to 1; 0 where the stretch is shorter than a frame.
         """
-        hop, n_frame = self._settings.hop_length, self._settings.n_fft
-        first, end = -(-start // hop), (stop - n_frame) // hop + 1
+        first, end = -(-start // self._hop), (stop - self._n_frame) // self._hop + 1
         if end <= first:
             return 0.0
-        kept = slice(first - self._first, end - self._first)
-        measured = {name: values[kept] for name, values in self._join().items()}
-        return float(speech_frames(measured, self._settings).mean())
+        correlation, level = (values[first - self._first : end - self._first] for values in self._join())
+        return float(speech_frames(correlation, level).mean())
 
     def forget(self, before: int) -> None:
         """
@@ -101,38 +110,39 @@ class VoiceActivity:
         before : int
             No stretch to come begins before this sample.
         """
-        n_old = before // self._settings.hop_length - self._first
-        if n_old > 0 and self._measured:
-            self._measured = [{name: values[n_old:] for name, values in self._join().items()}]
+        n_old = before // self._hop - self._first
+        if n_old > 0 and self._kept:
+            correlation, level = self._join()
+            self._kept = [(correlation[n_old:], level[n_old:])]
             self._first += n_old
 
-    def _join(self) -> dict[str, Array]:
+    def _join(self) -> tuple[Array, Array]:
         """Give what was measured of all frames that are kept."""
-        if len(self._measured) > 1:
-            parts = self._measured
-            self._measured = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
-        return self._measured[0]
+        if len(self._kept) > 1:
+            correlations, levels = zip(*self._kept, strict=True)
+            self._kept = [(np.concatenate(correlations), np.concatenate(levels))]
+        return self._kept[0]
 
 
-def speech_frames(measured: Mapping[str, Array], settings: FrameSettings) -> Mask:
+def speech_frames(correlation: Array, level: Array) -> Mask:
     """
     Tell the frames that are speech.
 
     Parameters
     ----------
-    measured : mapping of str to ndarray of shape (n_frames, n_values)
-        What `sersk.descriptors.measure` gives for "log_rms" and "voicing".
-    settings : FrameSettings
-        Frames of about 64 ms that overlap by half.
+    correlation : ndarray of shape (n_frames, n_lags)
+        What `sersk.pitch.periodicity` gives, for frames of about 64 ms that overlap by half.
+    level : ndarray of shape (n_frames,)
+        Root mean square of each.
 
     Returns
     -------
     ndarray of shape (n_frames,), bool
         Voices, and what is close to them.
     """
-    finished = finish(measured, ("f0", "voicing"), settings)
-    voiced: Mask = (finished["voicing"][:, 0] > VOICED) & (measured["rms"][:, 0] > _FLOOR)
-    steady = _steady(voiced, 12 * np.log2(np.maximum(finished["f0"][:, 0], 1)))
+    f0, voicing = track_pitch(correlation).T
+    voiced: Mask = (voicing > VOICED) & (level > _FLOOR)
+    steady = _steady(voiced, 12 * np.log2(np.maximum(f0, 1)))
     return _near(_in_runs(voiced & ~steady, _SHORTEST), _REACH)
 
 
