@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 
 from .audio import AudioError, source_name, stream_audio
 from .descriptors import pitch_frame_length
-from .extraction import clip_source
+from .extraction import clip_source, in_one_thread
 from .features import AcousticFeatures
 from .filterbanks import Array
 from .inference import as_model, predict_clips, predict_rows
@@ -19,7 +19,7 @@ from .recipes import VectorRecipe
 from .voice_activity import VoiceActivity
 from .windows import Part, Span, cut_windows
 
-SHORTEST_WINDOW, SHORTEST_HOP = 1.0, 0.1  # seconds
+_SHORTEST_WINDOW, _SHORTEST_HOP = 1.0, 0.1  # seconds
 _BATCH = 64  # windows that are predicted at a time, where so many are there
 _SR = 16000  # Hz, for a model that names no rate
 
@@ -109,8 +109,8 @@ def stream_emotions(
     8.0 11.0 sad
     """
     for name, value, lowest, highest in (
-        ("window", window, SHORTEST_WINDOW, np.inf),
-        ("hop", hop, SHORTEST_HOP, np.inf),
+        ("window", window, _SHORTEST_WINDOW, np.inf),
+        ("hop", hop, _SHORTEST_HOP, np.inf),
         ("min_speech", min_speech, 0.0, 1.0),
     ):
         if not lowest <= value <= highest or value == np.inf:
@@ -127,16 +127,18 @@ def _stream(
     pieces = stream_audio(source if is_read else clip_source(source, sr), sr)
     activity = VoiceActivity(sr)
     for part in cut_windows(pieces, round(window * sr), hop * sr, **predictor.needs):
-        activity.forget(part.origin)
-        activity.add(part.fresh)
+        with in_one_thread():
+            activity.forget(part.origin)
+            activity.add(part.fresh)
         for first in range(0, len(part.spans), _BATCH):
             spans = part.spans[first : first + _BATCH]
-            shares = [activity.share(*span) for span in spans]
-            spoken = [span for span, share in zip(spans, shares, strict=True) if share >= min_speech]
-            try:
-                answers = dict(zip(spoken, predictor.predict(part, spoken), strict=True))
-            except AudioError as error:
-                raise AudioError(source_name(source), error.reason) from error
+            with in_one_thread():
+                shares = [activity.share(*span) for span in spans]
+                spoken = [span for span, share in zip(spans, shares, strict=True) if share >= min_speech]
+                try:
+                    answers = dict(zip(spoken, predictor.predict(part, spoken), strict=True))
+                except AudioError as error:
+                    raise AudioError(source_name(source), error.reason) from error
             for span, share in zip(spans, shares, strict=True):
                 yield WindowEmotion(span[0] / sr, span[1] / sr, share, *answers.get(span, ()))
 
@@ -201,7 +203,7 @@ class _Predictor:
 def _shared_recipe(model: Any, window: float) -> VectorRecipe | None:
     """Give the recipe of vectors whose windows can share what is measured; None for any other model."""
     front = model[0] if isinstance(model, Pipeline) else None
-    if not isinstance(front, AcousticFeatures):
+    if type(front) is not AcousticFeatures:  # one derived from it may do other things
         return None
     recipe = front._recipe()
     is_whole = recipe.offset == 0 and (recipe.duration is None or recipe.duration >= window)

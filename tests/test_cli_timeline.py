@@ -136,8 +136,9 @@ def test_samples_without_a_header(model, samples, call):
     Path("call.raw").write_bytes(samples.tobytes())
     assert timeline("call.raw", "--raw", "16000", "--model", model).stdout == expected.replace(call, "call.raw")
     stereo = np.stack([samples, samples], axis=1) / np.float32(2**15)
-    result = timeline("-", "--raw", "16000,2,f32le", "--model", model, input=stereo.astype("<f4").tobytes())
-    assert result.stdout == expected.replace(call, "<BytesIO>")
+    for raw, content in (("16000,2,f32le", stereo.astype("<f4")), ("16000,2", np.stack([samples, samples], axis=1))):
+        result = timeline("-", "--raw", raw, "--model", model, input=content.tobytes())
+        assert result.stdout == expected.replace(call, "<BytesIO>")
     assert timeline("-", "--model", model, input=Path(call).read_bytes()).stdout == expected.replace(call, "<BytesIO>")
 
 

@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+from conftest import needs_keras, tiny_network
 from forgery import cheap_features, lda, waveforms
 from scipy.io import wavfile
 from sklearn.calibration import CalibratedClassifierCV
@@ -15,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import AcousticFeatures, AudioError, RawAudio, inference
+from sersk import AcousticFeatures, AudioError, FrameScaler, FrameSequences, RawAudio, inference
 from sersk.audio import load_audio
 from sersk.persistence import save_model
 from sersk.timeline import stream_emotions
@@ -195,6 +196,15 @@ def test_models_of_every_kind(recording):
         assert {row.emotion for row in rows if 3 <= row.start < 4} == {None}
         assert len(rows[0].probabilities) == (0 if fitted is bare else 3)
         assert (rows[0].probability is None) == (fitted is bare)
+
+
+@needs_keras
+def test_a_network_is_asked_about_windows_as_about_clips(recording):
+    frames = FrameSequences(("mfcc",), deltas=0, n_mfcc=3)
+    network = make_pipeline(frames, FrameScaler(), tiny_network()).fit(waveforms(), EMOTIONS * 6)
+    rows = list(stream_emotions(network, recording[: 3 * SR], window=1.0, min_speech=0))
+    clips = [recording[k * SR : (k + 1) * SR] for k in range(3)]
+    np.testing.assert_allclose([row.probabilities for row in rows], network.predict_proba(clips), atol=1e-6)
 
 
 def test_a_model_file_will_do(model, recording, tmp_path, monkeypatch):

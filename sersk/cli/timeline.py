@@ -75,10 +75,10 @@ def _parse_raw(told: str) -> dict[str, Any]:
     """Give the parameters of `RawAudio`."""
     from sersk.raw_audio import ENCODINGS
 
-    rate, n_channels, encoding, *rest = [*told.split(","), "1", "s16le"][: max(3, told.count(",") + 1)]
-    if rest or not (
-        rate.isdecimal() and int(rate) and n_channels.isdecimal() and int(n_channels) and encoding in ENCODINGS
-    ):
+    given = told.split(",")
+    rate, n_channels, encoding, *rest = given + ["", "1", "s16le"][len(given) :]
+    are_numbers = rate.isdecimal() and n_channels.isdecimal() and int(rate) and int(n_channels)
+    if rest or not are_numbers or encoding not in ENCODINGS:
         known = ", ".join(ENCODINGS)
         raise typer.BadParameter(f"--raw {told}: expected RATE[,CHANNELS[,FORMAT]], in Hz, FORMAT out of {known}.")
     return {"sr": int(rate), "n_channels": int(n_channels), "encoding": encoding}
