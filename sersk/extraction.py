@@ -256,6 +256,18 @@ def _in_memory(file: Any) -> io.BytesIO | AudioError:
         return AudioError(source_name(file), f"cannot be read as a binary file object ({error})")
 
 
+def in_one_thread() -> contextlib.AbstractContextManager[Any]:
+    """
+    Keep matrix products in one thread, which are too small to be shared among several.
+
+    Returns
+    -------
+    context manager
+        For a ``with`` block around some clips' work.
+    """
+    return _threads().limit(limits=1, user_api="blas")
+
+
 @functools.lru_cache(maxsize=1)
 def _threads() -> ThreadpoolController:
     """
@@ -269,10 +281,10 @@ def _threads() -> ThreadpoolController:
 
 
 def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) -> list[Array | AudioError]:
-    """Work off some clips in one process; the matrix products are too small to share among threads."""
+    """Work off some clips in one process."""
     compute = _compute if memory is None else memory.cache(_compute, ignore=["source"])
     rows: list[Array | AudioError] = []
-    with _threads().limit(limits=1, user_api="blas"):
+    with in_one_thread():
         for clip in batch:
             try:
                 source = clip_source(clip, recipe.sr)

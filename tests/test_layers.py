@@ -17,11 +17,11 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "audio", "filterbanks"},
-    {"pitch"},
-    {"measures"},
+    {"version", "plain", "sound_files", "filterbanks"},
+    {"raw_audio", "pitch"},
+    {"audio", "measures"},
     {"descriptors", "functionals"},
-    {"clip_values"},
+    {"clip_values", "voice_activity", "windows"},
     {"recipes"},
     {"extraction"},
     {"clip_transformer"},
@@ -30,10 +30,14 @@ LAYERS = [
     {"evaluation", "archives", "stored_models"},
     {"model_reader"},
     {"persistence"},
-    {"prediction", "experiments", "benchmark_table", "clip_plots"},
+    {"inference"},
+    {"timeline"},
+    {"segments"},
+    {"prediction", "experiments", "benchmark_table", "clip_plots", "timeline_plots"},
     {"training", "benchmarking", "auditing", "parts"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
+    {"timeline_text"},
     {"cli"},
     {"__main__"},
 ]
@@ -41,11 +45,11 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 # What has one home, a module or a package, so that there is one place to look for it and to replace it.
 HOMES = {
-    "soundfile": {"sersk.audio"},
+    "soundfile": {"sersk.sound_files"},
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
-    "matplotlib": {"sersk.clip_plots", "sersk.evaluation.plots"},
+    "matplotlib": {"sersk.clip_plots", "sersk.timeline_plots", "sersk.evaluation.plots"},
     "keras": {"sersk.models.keras_backend"},
     "scikeras": {"sersk.models.keras_backend"},
 }
