@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "audio", "filterbanks"},
-    {"pitch"},
+    {"version", "plain", "audio", "filterbanks", "dask_backend"},
+    {"pitch", "distribution"},
     {"descriptors", "functionals"},
     {"clip_values"},
     {"recipes"},
@@ -42,6 +42,8 @@ HOMES = {
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
     "matplotlib": {"sersk.clip_plots", "sersk.evaluation.plots"},
+    "dask": {"sersk.dask_backend", "sersk.distribution"},
+    "distributed": {"sersk.dask_backend", "sersk.distribution"},
     "keras": {"sersk.models.keras_backend"},
     "scikeras": {"sersk.models.keras_backend"},
 }
