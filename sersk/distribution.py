@@ -65,7 +65,7 @@ def on_scheduler(address: str | None, tell: Callable[[str], object] = lambda tex
     if address is None:
         yield
         return
-    from .dask_backend import ResilientBackend  # isort: skip - it tells what to install
+    from .dask_backend import DaskBackend  # isort: skip - it tells what to install
 
     import dask
     from distributed import CancelledError, Client, KilledWorker
@@ -80,7 +80,7 @@ def on_scheduler(address: str | None, tell: Callable[[str], object] = lambda tex
         _check_workers(client, address)
         tell(f"{_tell_workers(client)} at {address}")
         try:
-            with parallel_config(backend=ResilientBackend(client)), _watch(client, address, tell):
+            with parallel_config(backend=DaskBackend(client)), _watch(client, address, tell):
                 yield
         except KilledWorker as error:
             raise ConnectionError(

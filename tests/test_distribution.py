@@ -301,9 +301,12 @@ class Elsewhere:
         return importlib.import_module, ("no_such_module",)
 
 
-def test_work_that_cannot_be_begun_is_told(address):
-    with on_scheduler(address), pytest.raises(RuntimeError, match="different environments"):
-        features().transform([(Elsewhere(), SR)])
+@pytest.mark.parametrize("odd", [Elsewhere(), threading.Lock()])
+def test_what_cannot_be_sent_is_told(odd, address, expected, waveforms):
+    with on_scheduler(address):
+        with pytest.raises(Exception, match=r"environments|serialize|hashed"):
+            features().transform([(odd, SR)])
+        assert_array_equal(features().transform(waveforms), expected)
 
 
 # --- who answers
