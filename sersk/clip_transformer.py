@@ -6,6 +6,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -145,7 +146,9 @@ class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
             self._validate_params()
 
     def _extract(self, clips: Sequence[Any], recipe: Recipe, fail_fast: bool) -> Iterator[Array | AudioError]:
-        memory = None if self.memory is None else check_memory(self.memory)
+        memory = self.memory
+        if memory is not None:  # as an absolute path: workers may be in another folder
+            memory = check_memory(str(Path(memory).absolute()) if isinstance(memory, str) else memory)
         return extract(clips, recipe, fail_fast=fail_fast, n_jobs=self.n_jobs, memory=memory, verbose=int(self.verbose))
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:

@@ -241,9 +241,11 @@ def _progress(name: str, total: int, verbose: int) -> Iterator[Callable[[], obje
 
 
 def _portable(clip: Any) -> Any:
-    """Read a file object from its start on: its bytes can be hashed, and sent to another process."""
+    """Make what another process can read: the bytes of a file object, which have a hash, too; a path from the root."""
     if isinstance(clip, DerivedClip):
         return replace(clip, clip=_portable(clip.clip))
+    if isinstance(clip, str | os.PathLike):
+        return Path(clip).absolute()
     return _in_memory(clip) if hasattr(clip, "read") else clip
 
 

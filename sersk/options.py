@@ -159,6 +159,15 @@ Jobs = Annotated[int, typer.Option(metavar="N", help="Number of processes; -1 me
 JobsOfTraining = Annotated[
     int, typer.Option(metavar="N", help="Number of processes; -1 means all cores, but one network at a time.")
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Let the workers of a Dask scheduler do the work, all of them; --jobs has no effect. They read clips by "
+        "the same paths.",
+        show_default=False,
+    ),
+]
 Cache = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Keep features here, for the next run.", show_default=False)
 ]

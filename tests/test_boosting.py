@@ -6,9 +6,11 @@ import pickle
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 import xgboost
+from joblib._parallel_backends import ThreadingBackend
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import LeaveOneGroupOut, cross_validate
@@ -108,6 +110,16 @@ def test_every_parameter_of_the_trees_is_heard(monkeypatch):
     assert heard.items() >= parameters.items()
     assert heard["nthread"] == 1
     assert model._booster == 9
+    with joblib.parallel_config(backend=ManyMachines()):
+        XGBoostClassifier().fit(X, Y)
+    assert heard["nthread"] == 1
+
+
+class ManyMachines(ThreadingBackend):
+    """Counts workers of other machines, as Dask's backend does."""
+
+    def effective_n_jobs(self, n_jobs):
+        return 1000
 
 
 def test_nothing_of_xgboost_is_stored():

@@ -17,8 +17,8 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "sound_files", "filterbanks"},
-    {"raw_audio", "pitch"},
+    {"version", "plain", "sound_files", "filterbanks", "dask_backend"},
+    {"raw_audio", "pitch", "distribution"},
     {"audio", "measures"},
     {"descriptors", "functionals"},
     {"clip_values", "voice_activity", "windows"},
@@ -50,6 +50,8 @@ HOMES = {
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
     "matplotlib": {"sersk.clip_plots", "sersk.timeline_plots", "sersk.evaluation.plots"},
+    "dask": {"sersk.dask_backend", "sersk.distribution"},
+    "distributed": {"sersk.dask_backend", "sersk.distribution"},
     "keras": {"sersk.models.keras_backend"},
     "scikeras": {"sersk.models.keras_backend"},
 }

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
-from sersk.options import NETWORKS, Cache, Corpora, JobsOfTraining, Layout, Model, Seed
+from sersk.options import NETWORKS, Cache, Corpora, JobsOfTraining, Layout, Model, Scheduler, Seed
 from sersk.outputs import check_table, write_table
 from sersk.sources import read_corpora
 from sersk.terminal import count, say, show_folds, visible
@@ -32,6 +33,7 @@ def audit(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of tables.")] = False,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -44,7 +46,7 @@ def audit(
 
     Findings do not change the exit code; clips that cannot be read do (1).
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         if out is not None:
             if str(out) == "-":
                 raise ValueError("--out -: stdout is for the report. Give the name of a file.")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     MODELS,
@@ -21,6 +22,7 @@ from sersk.options import (
     JobsOfTraining,
     Layout,
     Scale,
+    Scheduler,
     Seed,
     one_of,
     some_of,
@@ -49,6 +51,7 @@ def benchmark(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where reports and tables are kept.")] = Path("benchmark"),
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -61,7 +64,7 @@ def benchmark(
     --recipes seeds runs the networks of well-known notebooks as they are, first as notebooks test (a random fifth of
     the clips, so that every tested speaker was trained on), then on unseen speakers.
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         if out.is_file():
             raise ValueError(f"--out {out}: this is a file. Give the name of a folder.")
         check_file("--out", out / "benchmark.md" if out.is_dir() else out)

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     LAYOUTS,
     Cache,
     Features,
     Jobs,
+    Scheduler,
     one_of,
 )
 from sersk.outputs import (
@@ -39,13 +41,14 @@ def extract_features(
     layout: Annotated[str | None, one_of(LAYOUTS, "Read corpora, and add columns such as emotion and speaker")] = None,
     cache: Cache = None,
     jobs: Jobs = -1,
+    scheduler: Scheduler = None,
 ) -> None:
     """
     Write a table with the named features of every clip.
 
     Clips that cannot be read are told on stderr and left out.
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         check_table(out)
         import pandas as pd
 

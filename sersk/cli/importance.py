@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
-from sersk.options import NETWORKS, Cache, Corpora, Features, Jobs, Layout, Model, Protocol, Seed
+from sersk.options import NETWORKS, Cache, Corpora, Features, Jobs, Layout, Model, Protocol, Scheduler, Seed
 from sersk.outputs import check_picture, check_table, write_picture, write_table
 from sersk.sources import read_corpora
 from sersk.terminal import count, say, show_folds, show_importance, visible
@@ -30,6 +31,7 @@ def importance(
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the table.", show_default=False)] = None,
     cache: Cache = None,
     jobs: Jobs = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -38,7 +40,7 @@ def importance(
     Prints how much UAR the model loses when all columns of a family, such as mfcc or chroma, change places among the
     test clips, so that they tell nothing of the emotion. Where two families tell the same, each may look unimportant.
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         if model in NETWORKS:
             raise ValueError(f"--model {model}: families are permuted in vectors, and networks learn from sequences.")
         if out is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     NETWORKS,
@@ -19,6 +20,7 @@ from sersk.options import (
     Layout,
     Model,
     Protocol,
+    Scheduler,
     Seed,
     check_model,
     split_methods,
@@ -59,6 +61,7 @@ def robustness(
     ] = None,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -67,7 +70,7 @@ def robustness(
     It is trained on clips as they are, and tested on unseen speakers: as they are, in noise, by telephone, after MP3
     and Ogg, in rooms, clipped, louder and softer. Prints a table; features are computed anew for each condition.
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         check_model(model, features)
         if out is not None:
             check_table(out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sersk.cli.reports import check_folders, learning_section, robustness_section, write_reports
+from sersk.distribution import on_scheduler
 from sersk.edge import edge, end_with_failures
 from sersk.options import (
     NETWORKS,
@@ -23,6 +24,7 @@ from sersk.options import (
     Model,
     Protocol,
     Scale,
+    Scheduler,
     Search,
     Seed,
     check_model,
@@ -75,6 +77,7 @@ def fit(
     ] = False,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -94,7 +97,7 @@ def fit(
     """
     is_network = model in NETWORKS
     checkpoint = checkpoint_folder(out) if is_network else None
-    with edge(checkpoint):
+    with edge(checkpoint), on_scheduler(scheduler, say):
         check_model(model, features)
         if not is_network and (resume or curves is not None):
             option = "--resume" if resume else "--curves"
@@ -173,6 +176,7 @@ def evaluate(
     ] = False,
     cache: Cache = None,
     jobs: JobsOfTraining = -1,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
 ) -> None:
     """
@@ -184,7 +188,7 @@ def evaluate(
     of it; predictions.csv, the prediction for each clip; a model card; and the pictures, which need matplotlib. With
     --by gender it holds a folder for each model. An earlier report is replaced, and nothing else.
     """
-    with edge():
+    with edge(), on_scheduler(scheduler, say):
         check_model(model, features)
         if (learning_curve or robustness) and out is None:
             option = "--learning-curve" if learning_curve else "--robustness"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -133,7 +133,7 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
             weight = weight * _check_sample_weight(sample_weight, X)
         if not weight.any():
             raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
-        n_threads = effective_n_jobs(self.n_jobs)
+        n_threads = _threads(self.n_jobs)
         options = {
             "objective": "multi:softprob",
             "num_class": len(self.classes_),
@@ -169,7 +169,7 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
 
         check_is_fitted(self)
         X = check_rows(self, X, (np.float32,))
-        data = xgboost.DMatrix(X, nthread=effective_n_jobs(self.n_jobs))
+        data = xgboost.DMatrix(X, nthread=_threads(self.n_jobs))
         probabilities: npt.NDArray[np.float32] = self._booster.predict(data)
         return probabilities
 
@@ -184,7 +184,13 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
             import xgboost
 
             # The bytes do not tell the number of threads, and without one xgboost takes every core.
-            booster = xgboost.Booster({"nthread": effective_n_jobs(state["n_jobs"])})
+            booster = xgboost.Booster({"nthread": _threads(state["n_jobs"])})
             booster.load_model(bytearray(state["_booster"].tobytes()))
             state = state | {"_booster": booster}
         super().__setstate__(state)
+
+
+def _threads(n_jobs: int | None) -> int:
+    """Count as joblib does for threads of this machine: a backend of many machines has other numbers."""
+    with parallel_config(backend="threading"):
+        return effective_n_jobs(n_jobs)
