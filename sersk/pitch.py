@@ -116,8 +116,8 @@ def track_pitch(correlation: Array) -> Array:
         best = score.argmax(axis=1)
     height, shift = _parabola(correlation, best + rows * len(lags))
     voicing = np.where(score[rows, best] > _NO_PEAK / 2, np.clip(height, 0.0, 1.0), np.float32(0.0))
-    f0 = 1 / (lags[best] + shift / np.float32(_LAG_RATE))
-    return np.stack([np.where(voicing > 0, f0, np.float32(0.0)), voicing], axis=1)
+    period = np.where(voicing > 0, lags[best] + shift / np.float32(_LAG_RATE), np.float32(np.inf))
+    return np.stack([1 / period, voicing], axis=1)
 
 
 def _parabola(correlation: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:

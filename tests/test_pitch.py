@@ -121,3 +121,12 @@ def test_frames_without_a_peak_leave_the_other_frames_alone():
     pitch = track_pitch(both)
     np.testing.assert_array_equal(pitch[: len(correlation)], track_pitch(correlation))
     assert not pitch[len(correlation) :].any()
+
+
+def test_a_frame_without_any_peak_has_no_pitch_whatever_its_neighbours_have():
+    lags = np.arange(23, 202.0)  # at 12 kHz, as `periodicity` has them
+    voiced = np.cos(2 * np.pi * lags / 80)
+    rumble = 1 - (lags / 512) ** 2  # the top of a slow wave, at a lag of 0
+    f0, voicing = track_pitch(np.stack([voiced, rumble, voiced]).astype(np.float32)).T
+    np.testing.assert_allclose(f0, [150, 0, 150], rtol=0.01)
+    np.testing.assert_allclose(voicing, [1, 0, 1], atol=0.01)
