@@ -98,8 +98,35 @@ def check_table(out: Path) -> None:
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--out {out}: expected a name that ends in .csv or .parquet, or -.")
     check_file("--out", out)
-    if out.suffix.lower() == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+    if out.suffix.lower() == ".parquet":
+        _check_parquet()
+
+
+def _check_parquet() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
         raise ImportError("Parquet needs pyarrow: pip install 'sersk[parquet]'")
+
+
+def check_table_folder(folder: Path) -> None:
+    """
+    Find out that a folder of tables cannot be written; what is in it is looked at when it is written.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write.
+
+    Raises
+    ------
+    ValueError
+        If it is a file, or the folder above that is there cannot be written.
+    ImportError
+        If pyarrow is not installed.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out {folder}: this is a file. Give a name that ends in .csv or .parquet, or a folder.")
+    _check_writing("--out", folder, next(above for above in (folder, *folder.parents) if above.exists()))
+    _check_parquet()
 
 
 def check_picture(option: str, file: Path) -> None:

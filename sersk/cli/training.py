@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 
 def fit(
+    context: typer.Context,
     corpus: Corpora,
     layout: Layout = "auto",
     model: Model = "lda",
@@ -94,6 +95,10 @@ def fit(
     clips, which only the mixed model learns from.
 
     `sersk fit demo` writes a small corpus of synthetic speech to sersk-demo/, and trains on it.
+
+    In place of corpora there may be one folder that `sersk features --layout auto --out FOLDER` has written: lda,
+    logistic and xgboost learn from it a file at a time, so that it need not fit into memory. A fifth of the speakers is
+    tested, unless --protocol says otherwise.
     """
     is_network = model in NETWORKS
     checkpoint = checkpoint_folder(out) if is_network else None
@@ -105,16 +110,18 @@ def fit(
         check_file("--out", out)
         if curves is not None:
             check_picture("--curves", curves)
+        from sersk.feature_table import is_feature_table
+
+        if any(map(is_feature_table, corpus)):
+            _fit_table(context, corpus)
+            return
         clips = read_corpora(corpus, layout, seed)
         for part in [] if by is None else clips.frame[by].dropna().unique():
             check_file("--out", file_of_part(out, part))
         from sersk.experiments import MIXED, prepare_experiments
         from sersk.training import train_experiment
 
-        def progress(folds: Iterable[Any], total: int) -> Iterator[Any]:
-            yield from show_folds(folds, total, in_lines=is_network and jobs < 2)
-            say("training on all clips")
-
+        progress = functools.partial(_show_training, in_lines=is_network and jobs < 2)
         experiments = prepare_experiments(
             clips,
             model,
@@ -222,6 +229,33 @@ def evaluate(
         if out is not None:
             write_reports(context.params, experiments, reports, sections)  # before anything is printed, as in `fit`
         _conclude(experiments, reports, {})
+
+
+def _fit_table(context: typer.Context, folders: list[str]) -> None:
+    """Do what `fit` does with features in a folder."""
+    options = context.params
+    for name in options.keys() - {"corpus", "model", "protocol", "out", "jobs", "seed"}:
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option}: there is no such choice for features in a folder. Leave it out.")
+    if len(folders) > 1:
+        raise ValueError("Features in a folder stand alone. Write those of all corpora into one folder.")
+    from sersk.feature_table import open_feature_table
+    from sersk.out_of_core import train_on_table
+
+    model, seed, jobs = options["model"], options["seed"], options["jobs"]
+    trained = train_on_table(
+        folders[0], model, protocol=options["protocol"], random_state=seed, n_jobs=jobs, progress=_show_training
+    )
+    corpora = sorted(set(open_feature_table(folders[0]).facts()["corpus"]))
+    write_model(trained, options["out"], {"corpora": corpora, "model": model, "copies": []})
+    show_report(trained.report)
+
+
+def _show_training(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> Iterator[Any]:
+    """Show how many folds are done, and what comes then."""
+    yield from show_folds(folds, total, in_lines=in_lines)
+    say("training on all clips")
 
 
 def _in_turn(experiments: dict[str, Experiment]) -> Iterator[tuple[str, Experiment]]:

@@ -118,16 +118,34 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     frame = frame.drop(index=copies).reset_index(drop=True)
     frame["file"] = frame["file"].map(str).astype("string")
     _warn(unparsed, duplicates, len(copies))
-    speaker = frame["speaker"]
     return Bunch(
-        data=np.array(frame["file"].tolist(), dtype=object),
-        target=np.array(frame["emotion"].tolist(), dtype=str),
-        groups=None if speaker.isna().all() else np.array(speaker.fillna(frame["corpus"] + ":unknown").tolist()),
-        frame=frame,
+        **as_columns(frame),
         unparsed=[str(file) for file in unparsed],
         duplicates=[tuple(map(str, group)) for group in duplicates],
         DESCR=describe(frame),
     )
+
+
+def as_columns(frame: pd.DataFrame) -> dict[str, Any]:
+    """Take the columns of a frame of clips that estimators are given.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_clips, n_columns)
+        With the columns ``file``, ``emotion``, ``speaker`` and ``corpus`` of `load_corpus`.
+
+    Returns
+    -------
+    dict
+        ``data``, ``target``, ``groups`` and ``frame``, as `load_corpus` gives them.
+    """
+    speaker = frame["speaker"]
+    return {
+        "data": np.array(frame["file"].tolist(), dtype=object),
+        "target": np.array(frame["emotion"].tolist(), dtype=str),
+        "groups": None if speaker.isna().all() else np.array(speaker.fillna(frame["corpus"] + ":unknown").tolist()),
+        "frame": frame,
+    }
 
 
 def _check_roots(roots: list[Path]) -> list[Path]:

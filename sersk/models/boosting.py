@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -20,6 +21,8 @@ from .rows import check_rows
 
 # A quarter of XGBoost's default: a quarter of the work for thousands of features, and no worse on hundreds of clips.
 _MAX_BIN = 64
+
+Batch = tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]
 
 
 class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
@@ -134,6 +137,46 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
         if not weight.any():
             raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
         n_threads = _threads(self.n_jobs)
+        return self._boost(xgboost.QuantileDMatrix(X, label=target, weight=weight, max_bin=_MAX_BIN, nthread=n_threads))
+
+    def fit_batches(self, batches: Callable[[], Iterator[Batch]], y: npt.NDArray[Any]) -> Self:
+        """
+        Grow the trees from features that come a few clips at a time; only their bins are kept, a byte a value.
+
+        Parameters
+        ----------
+        batches : callable
+            Gives, several times, the same sequence of pairs: which clips, and their features, float32.
+        y : ndarray of shape (n_clips,)
+            Labels of all clips.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+        """
+        import xgboost
+
+        self.classes_, target = np.unique(y, return_inverse=True)
+        weight = compute_sample_weight(self.class_weight, y)
+
+        class Batches(xgboost.DataIter):
+            def reset(self) -> None:
+                self.left = batches()
+
+            def next(self, input_data: Callable[..., object]) -> bool:
+                for clips, rows in self.left:
+                    input_data(data=rows, label=target[clips], weight=weight[clips])
+                    return True
+                return False
+
+        data = xgboost.QuantileDMatrix(Batches(), max_bin=_MAX_BIN, nthread=_threads(self.n_jobs))
+        self.n_features_in_ = data.num_col()
+        return self._boost(data)
+
+    def _boost(self, data: Any) -> Self:
+        import xgboost
+
         options = {
             "objective": "multi:softprob",
             "num_class": len(self.classes_),
@@ -143,11 +186,10 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
             "learning_rate": self.learning_rate,
             "subsample": self.subsample,
             "colsample_bynode": self.colsample_bynode,
-            "nthread": n_threads,
+            "nthread": _threads(self.n_jobs),
             "seed": check_random_state(self.random_state).randint(2**31 - 1),
             "verbosity": 0,
         }
-        data = xgboost.QuantileDMatrix(X, label=target, weight=weight, max_bin=_MAX_BIN, nthread=n_threads)
         self._booster = xgboost.train(options, data, num_boost_round=self.n_estimators)
         return self
 

@@ -143,7 +143,7 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
         check_is_fitted(self)
         X = check_rows(self, X)
         probabilities: Matrix = np.exp(
-            log_softmax(_scores(self.estimator_, X, self.classes_) / self.temperature_, axis=1)
+            log_softmax(class_scores(self.estimator_, X, self.classes_) / self.temperature_, axis=1)
         )
         return probabilities
 
@@ -157,7 +157,7 @@ def _fit_and_score(
     classes: npt.NDArray[Any],
     class_weight: Any,
 ) -> Matrix:
-    return _scores(_fit_weighted(estimator, X[train], y[train], class_weight), X[test], classes)
+    return class_scores(_fit_weighted(estimator, X[train], y[train], class_weight), X[test], classes)
 
 
 def _fit_weighted(estimator: Any, X: Any, y: npt.ArrayLike, class_weight: Any) -> Any:
@@ -166,8 +166,24 @@ def _fit_weighted(estimator: Any, X: Any, y: npt.ArrayLike, class_weight: Any) -
     return estimator.fit(X, y, sample_weight=compute_sample_weight(class_weight, y))
 
 
-def _scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) -> Matrix:
-    """Scores of all classes; one that the estimator never saw gets what the least likely one gets."""
+def class_scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) -> Matrix:
+    """
+    Score all classes; one that the estimator never saw gets what the least likely one gets.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted.
+    X : array-like of shape (n_clips, n_features)
+        Features.
+    classes : ndarray of shape (n_classes,)
+        Emotions, in ascending order; at least those that the estimator knows.
+
+    Returns
+    -------
+    ndarray of shape (n_clips, n_classes)
+        Scores, or logarithms of probabilities.
+    """
     if hasattr(estimator, "decision_function"):
         scores = np.asarray(_decide(estimator, X), dtype=float)
         if scores.ndim == 1:
@@ -188,6 +204,30 @@ def _decide(estimator: Any, X: Any) -> Any:
         if decides_by_distance(estimator):
             return svc_scores(estimator, X)
     return estimator.decision_function(X)
+
+
+def calibrated(estimator: Any, scores: Matrix, target: npt.NDArray[np.intp]) -> SpeakerCalibratedClassifier:
+    """
+    Give a fitted classifier the probabilities that go with scores of speakers whom one like it was not trained on.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Fitted.
+    scores : ndarray of shape (n_clips, n_classes)
+        What `class_scores` says of held-out clips, of all classes that the classifier knows; there may be no clips.
+    target : ndarray of shape (n_clips,)
+        Column of the true class.
+
+    Returns
+    -------
+    SpeakerCalibratedClassifier
+        Fitted.
+    """
+    model = SpeakerCalibratedClassifier(estimator)
+    model.estimator_, model.classes_, model.n_features_in_ = estimator, estimator.classes_, estimator.n_features_in_
+    model.temperature_ = choose_temperature(scores, target) if len(target) else 1.0
+    return model
 
 
 def choose_temperature(scores: Matrix, target: npt.NDArray[np.intp]) -> float:

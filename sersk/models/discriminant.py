@@ -16,6 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .rows import check_rows
 
+Matrix = npt.NDArray[np.floating[Any]]
+
 
 class ShrinkageLDA(ClassifierMixin, BaseEstimator):
     """
@@ -100,6 +102,36 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
             gram = pooled * (deviations @ deviations.T) + identity * np.eye(n_clips, dtype=rows.dtype)
             within = solve(gram, deviations @ means.T, assume_a="pos")
             coef = (means - pooled * (deviations.T @ within).T) / identity
+        return self._keep(coef, means, centre)
+
+    def fit_moments(self, classes: npt.ArrayLike, means: Matrix, covariance: Matrix) -> Self:
+        """
+        Find the coefficients from what can be summed up clip by clip: the same ones as from the clips.
+
+        Parameters
+        ----------
+        classes : array-like of shape (n_classes,)
+            Labels, in ascending order.
+        means : ndarray of shape (n_classes, n_features)
+            Mean of the features of each class.
+        covariance : ndarray of shape (n_features, n_features)
+            Mean of the covariances of the classes, each a mean over its clips.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+        """
+        self.classes_, self.n_features_in_ = np.asarray(classes), means.shape[1]
+        centre = means.mean(axis=0)
+        means = means - centre
+        identity = self.shrinkage * float(np.trace(covariance)) / len(covariance)
+        if identity < np.finfo(covariance.dtype).tiny:
+            identity = 1.0
+        shrunken = (1.0 - self.shrinkage) * covariance + identity * np.eye(len(covariance))
+        return self._keep(solve(shrunken, means.T, assume_a="pos").T, means, centre)
+
+    def _keep(self, coef: Matrix, means: Matrix, centre: Matrix) -> Self:
         self.coef_ = coef
         self.intercept_ = -coef @ centre - 0.5 * np.einsum("ij,ij->i", means, coef)
         return self
