@@ -16,7 +16,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 
 from .audio import AudioError
-from .extraction import Clips, check_clips, extract
+from .clips import Clips, check_clips
+from .extraction import extract
 from .filterbanks import Array, FrameSettings
 from .recipes import Recipe
 

@@ -11,7 +11,8 @@ from sklearn.utils._set_output import _get_output_config
 from .audio import AudioError
 from .clip_transformer import NAMES, ClipTransformer, column_names, make_recipe
 from .clip_values import CLIP_VALUES
-from .extraction import Clips, stack_rows, warn_of_failures
+from .clips import Clips
+from .extraction import stack_rows, warn_of_failures
 from .filterbanks import Array
 from .recipes import PRESETS, VectorRecipe
 

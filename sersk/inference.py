@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from .extraction import Clips
+from .clips import Clips
 from .models.decision import predict_both
 from .persistence import default_model_path, load_model
 

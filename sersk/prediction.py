@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from .audio import AudioError, source_name
-from .extraction import Clips, check_clips
+from .clips import Clips, check_clips
 from .inference import as_model, predict_clips
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import Interval
 
 from .audio import AudioError
 from .clip_transformer import ClipTransformer, column_names, make_recipe
-from .extraction import Clips, warn_of_failures
+from .clips import Clips
+from .extraction import warn_of_failures
 from .filterbanks import Array
 from .recipes import SequenceRecipe
 

@@ -9,8 +9,9 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from .audio import AudioError, source_name, stream_audio
+from .clips import clip_source
 from .descriptors import pitch_frame_length
-from .extraction import clip_source, in_one_thread
+from .extraction import in_one_thread
 from .features import AcousticFeatures
 from .filterbanks import Array
 from .inference import as_model, predict_clips, predict_rows

@@ -20,7 +20,7 @@ from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sersk import AcousticFeatures, AudioError, load_audio
-from sersk.extraction import DerivedClip, check_clips, clip_source
+from sersk.clips import DerivedClip, check_clips, clip_source
 from sersk.recipes import VectorRecipe
 
 

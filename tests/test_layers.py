@@ -22,7 +22,7 @@ LAYERS = [
     {"audio", "measures"},
     {"descriptors", "functionals"},
     {"clip_values", "voice_activity", "windows"},
-    {"recipes"},
+    {"clips", "recipes"},
     {"extraction"},
     {"clip_transformer"},
     {"features", "sequences", "normalization", "augmentation", "corpora"},
