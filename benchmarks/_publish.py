@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,6 +33,18 @@ def publish_kept(name, title, rows, notes=""):
     publish(name, title, table, f"{notes} Rows may be of several runs.", arguments=[f"[{first} ...]"])
 
 
+def versions():
+    """Python and the packages that are installed, with their versions."""
+    found = [package for package in PACKAGES if find_spec(MODULES.get(package, package))]
+    return ", ".join([f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in found)])
+
+
+def peak_megabytes():
+    """Peak resident memory of this process; getrusage would tell that of the process that started it, if larger."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024
+
+
 def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
     """Print rows as a table and write it to artifacts/NAME.md."""
     table = pd.DataFrame(rows)
@@ -42,9 +55,6 @@ def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
         "| " + " | ".join(str(v).ljust(w) for v, w in zip(row, widths, strict=True)) + " |"
         for row in table.itertuples(index=False)
     ]
-    versions = ", ".join(
-        f"{package} {version(package)}" for package in PACKAGES if find_spec(MODULES.get(package, package))
-    )
     command = f"python benchmarks/{Path(sys.argv[0]).name}" + "".join(f" {argument}" for argument in arguments)
     text = "\n".join(
         [
@@ -53,7 +63,7 @@ def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
             *lines,
             "",
             *([notes, ""] if notes else []),
-            f"Made by `{command}` on Python {platform.python_version()}, {versions}.",
+            f"Made by `{command}` on {versions()}.",
             "",
         ]
     )

@@ -10,14 +10,12 @@ classifier) was chosen on inner folds of training speakers. Run it at the lowest
 from __future__ import annotations
 
 import hashlib
-import platform
 import sys
 import warnings
 from datetime import UTC, datetime
-from importlib.metadata import version
 
 import numpy as np
-from _publish import ARTIFACTS, CORPORA, PACKAGES
+from _publish import ARTIFACTS, CORPORA, versions
 from sklearn.metrics import recall_score
 from sklearn.utils import Bunch
 
@@ -69,7 +67,6 @@ def foreign_corpus(pipeline):
 
 def describe(path, reports, card, foreign):
     """Write the card for people."""
-    versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     labels = list(reports["both"].labels)
     head = "| corpus | protocol | clips | UAR | WA | " + " | ".join(labels) + " |"
     lines = [head, "|" + "---|" * (head.count("|") - 1)]
@@ -112,7 +109,7 @@ model of your own with `sersk fit` for other uses.
 
 ## Made by
 
-`python benchmarks/train_default_model.py` at the lowest supported versions on {datetime.now(UTC).date()}, Python {platform.python_version()}, {versions}.
+`python benchmarks/train_default_model.py` at the lowest supported versions on {datetime.now(UTC).date()}, {versions()}.
 SHA-256 of the file: `{hashlib.sha256(path.read_bytes()).hexdigest()}`.
 """
 

@@ -13,7 +13,9 @@ from .normalization import SpeakerScaler as SpeakerScaler
 from .persistence import load_model as load_model
 from .persistence import save_model as save_model
 from .prediction import predict_emotions as predict_emotions
+from .raw_audio import RawAudio as RawAudio
 from .sequences import FrameSequences as FrameSequences
+from .timeline import stream_emotions as stream_emotions
 from .training import TrainedModel as TrainedModel
 from .training import train_model as train_model
 from .version import __version__ as __version__

@@ -14,11 +14,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, is_zipfile
 from . import __version__
 
 SCHEMA_VERSION = 1
-CARD, _TYPES = "sersk.json", "schema.json"
+CARD, TYPES = "sersk.json", "schema.json"
 
 # What skops names its members; none is ever unpacked to disk.
 _MEMBER = re.compile(r"schema\.json|sersk\.json|\d+\.np[yz]|[0-9a-f-]{36}\.bin", re.ASCII)
-_LIMITS = {CARD: 2**20, _TYPES: 2**26}
+_LIMITS = {CARD: 2**20, TYPES: 2**26}
 _MAX_BYTES = 2**30
 
 
@@ -112,7 +112,7 @@ def _check_members(archive: ZipFile) -> None:
             raise ValueError(f"its member {member.filename!r} is out of place")
         sizes[member.filename] = member.file_size
     used: list[Any] = list(sizes)  # a member costs its size again each time that the types name it
-    json.loads(_read_member(archive, _TYPES), object_hook=lambda node: used.append(node.get("file")))
+    json.loads(_read_member(archive, TYPES), object_hook=lambda node: used.append(node.get("file")))
     if (total := sum(sizes.get(name, 0) for name in used)) > _MAX_BYTES:
         raise ValueError(f"it unpacks to {total} bytes")
 

@@ -1,78 +1,27 @@
-"""Bytes -> waveform, and back: the only file that opens audio."""
+"""Samples -> waveform: one channel at the wanted sampling rate, of a clip as a whole or of a recording in pieces."""
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import reprlib
+from collections.abc import Iterator
 from numbers import Real
-from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from .raw_audio import RawAudio
+from .sound_files import AudioError as AudioError
+from .sound_files import encode_audio as encode_audio
+from .sound_files import open_sound
+from .sound_files import source_name as source_name
+
 Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = "str | os.PathLike[str] | IO[bytes] | tuple[npt.ArrayLike, float]"
 
-# libsndfile reads what is there of a cut WAV, AIFF, AU, W64 or RF64 file and notes the difference in its log.
-_CUT_SHORT = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-# A recorder that writes to a pipe cannot know the length; it leaves one of the largest values in the header.
-_UNKNOWN_LENGTH = 0x7FFF0000
-# Likewise in FLAC; then libsndfile says the largest number of samples there is, and cannot find the end.
-_UNKNOWN_FRAMES = 2**62
-# Some encoders count one frame too many in an MP3's Xing header.
-_MP3_FRAME = 1152
-# How the files begin that libsndfile would have read, had they been whole; the last five are MP3.
-_HEADS = (
-    b"RIFF",
-    b"FORM",
-    b"fLaC",
-    b"OggS",
-    b"RF64",
-    b"riff",
-    b"caff",
-    b"ID3",
-    b"\xff\xfb",
-    b"\xff\xfa",
-    b"\xff\xf3",
-    b"\xff\xf2",
-)
-# The longest page of an Ogg stream (RFC 3533).
-_OGG_PAGE = 65307
-# Written in one piece, a long clip overruns the stack in libvorbis (libsndfile issue 1095).
-_PIECE = 16384
-
-
-class AudioError(ValueError):
-    """
-    Say which audio could not be used, and why.
-
-    Parameters
-    ----------
-    source : str
-        File path, or a description of what was given in its place.
-    reason : str
-        The cause, with the cure where there is one.
-
-    Examples
-    --------
-    >>> from sersk import AudioError, load_audio
-    >>> try:
-    ...     load_audio("missing.wav")
-    ... except AudioError as error:
-    ...     print(error)
-    missing.wav: no such file
-    """
-
-    def __init__(self, source: str, reason: str) -> None:
-        super().__init__(source, reason)
-        self.source = source
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"{self.source}: {self.reason}"
+# A recording is read in blocks of so many numbers: 22 s of one channel at 48 kHz.
+_BLOCK = 2**20
 
 
 def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, duration: float | None = None) -> Waveform:
@@ -122,11 +71,94 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
             f"got sr={sr!r}, offset={offset!r}, duration={duration!r}"
         )
     samples, rate = _read(name, source, offset, duration)
-    if samples.ndim > 1:
-        with np.errstate(over="ignore", invalid="ignore"):  # infinities are told of below
-            samples = samples.mean(axis=1)
+    samples = _mix(samples)
     _check_finite(name, samples)
     return _resample(samples, rate, sr)
+
+
+def stream_audio(source: AudioSource | RawAudio, sr: int = 16000) -> Iterator[Waveform]:
+    """
+    Read a recording of any length as a mono waveform at the wanted sampling rate, piece by piece.
+
+    The pieces, one after another, are what `load_audio` gives, sample for sample; no more than one is in memory.
+
+    Parameters
+    ----------
+    source : str, PathLike, binary file object, (waveform, sr) pair or RawAudio
+        What to read. What comes through a pipe and is not `RawAudio` is read to its end first, on disk for the most
+        part, since files of most formats cannot be read otherwise.
+    sr : int, default=16000
+        Sampling rate of the result in Hz.
+
+    Yields
+    ------
+    ndarray of shape (n_samples,), float32
+        Pieces of some seconds; of `RawAudio` what has arrived since the last one, less 0.12 s at the most that the
+        resampler holds back.
+
+    Raises
+    ------
+    AudioError
+        For the reasons of `load_audio`, after what could be read.
+    ValueError
+        If `sr` is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sersk.audio import stream_audio
+    >>> hour = np.zeros((3600 * 500, 2), dtype=np.int16)
+    >>> sum(len(piece) for piece in stream_audio((hour, 500), sr=1000))
+    3600000
+    """
+    name = source_name(source)
+    if not 0 < sr < np.inf:
+        raise ValueError(f"expected sr > 0 (Hz), got sr={sr!r}")
+    fault: AudioError | None = None
+    resampler: Any = None
+    n_read = n_given = 0
+    rate: float = sr
+    try:
+        for block, rate in _blocks(name, source):
+            mixed = _mix(block)
+            bad = _first_bad(mixed)
+            piece = np.ascontiguousarray(mixed[:bad])
+            n_read += len(piece)
+            if rate != sr:
+                import soxr
+
+                resampler = resampler or soxr.ResampleStream(rate, sr, 1, dtype="float32", quality="HQ")
+                piece = resampler.resample_chunk(piece)
+                n_given += len(piece)
+            if len(piece):
+                yield piece
+            if bad is not None:
+                raise _not_finite(name, n_read)
+    except AudioError as error:
+        fault = error
+    if resampler is not None:
+        left = resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        yield fit_length(left, _resampled_length(n_read, rate, sr) - n_given)
+    if fault is not None:
+        raise fault
+    if not n_read:
+        raise AudioError(name, "holds no samples")
+
+
+def _blocks(name: str, source: Any) -> Iterator[tuple[Waveform, float]]:
+    """Read samples of shape (n_samples,) or (n_samples, n_channels), and tell their rate."""
+    if isinstance(source, RawAudio):
+        for block in source.blocks():
+            yield block, source.sr
+    elif isinstance(source, tuple):
+        samples, rate = _take_pair(name, source)
+        for first in range(0, len(samples), _BLOCK):
+            yield samples[first : first + _BLOCK], rate
+    else:
+        with open_sound(name, source) as sound:
+            while len(samples := sound.read(_BLOCK // sound.n_channels)):
+                yield samples, sound.rate
+            sound.check_end()
 
 
 def read_samples(source: AudioSource) -> tuple[npt.NDArray[np.float32], float]:
@@ -163,58 +195,45 @@ def _read(name: str, source: Any, offset: float, duration: float | None) -> tupl
         total, start = len(samples), int(offset * rate)
         samples = samples[start : None if duration is None else start + int(duration * rate)]
     else:
-        samples, rate, total = _decode(name, source, offset, duration)
+        with open_sound(name, source) as sound:
+            rate, total = sound.rate, sound.n_samples
+            sound.skip(int(offset * rate))
+            samples = sound.read(None if duration is None else int(duration * rate))
+            sound.check_end()
     if not len(samples):
         part = f"after the offset of {offset:g} s" if duration is None else f"in {duration:g} s from {offset:g} s on"
         raise AudioError(name, f"has no sample {part} (it lasts {total / rate:.3g} s)" if total else "holds no samples")
     return samples, rate
 
 
+def _mix(samples: Waveform) -> Waveform:
+    """Average the channels."""
+    if samples.ndim == 1:
+        return samples
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are told of by those who look for them
+        mixed: Waveform = samples.mean(axis=1)
+    return mixed
+
+
 def _check_finite(name: str, samples: Waveform) -> None:
     """Refuse NaN and infinity."""
+    bad = _first_bad(samples)
+    if bad is not None:
+        raise _not_finite(name, bad)
+
+
+def _first_bad(samples: Waveform) -> int | None:
+    """Find the first sample that is NaN or infinity."""
     with np.errstate(over="ignore", invalid="ignore"):
         checksum = samples.sum()
     # One pass finds out that all is well; only a doubt pays for a closer look.
-    if not np.isfinite(checksum) and not np.isfinite(samples).all():
-        bad = int(np.argwhere(~np.isfinite(samples))[0][0])
-        raise AudioError(name, f"holds NaN or infinity (first at sample {bad})")
+    if np.isfinite(checksum) or np.isfinite(samples).all():
+        return None
+    return int(np.argwhere(~np.isfinite(samples))[0][0])
 
 
-def encode_audio(waveform: Waveform, sr: int, container: str, subtype: str, **options: Any) -> io.BytesIO:
-    """
-    Write a waveform as a file in memory.
-
-    Parameters
-    ----------
-    waveform : ndarray of shape (n_samples,), float32
-        In [-1, 1]; what is beyond is clipped.
-    sr : int
-        Its sampling rate in Hz, one that the format allows.
-    container, subtype : str
-        The format by libsndfile's names, such as "OGG" and "VORBIS".
-    **options : dict
-        `compression_level` and `bitrate_mode` of soundfile.
-
-    Returns
-    -------
-    BytesIO
-        The file; `load_audio` takes it.
-
-    Raises
-    ------
-    AudioError
-        If the libsndfile that is installed cannot write this format.
-    """
-    import soundfile as sf
-
-    if not sf.check_format(container, subtype):
-        reason = f"libsndfile {sf.__libsndfile_version__} cannot write {container} ({subtype})"
-        raise AudioError("<waveform>", f"{reason}; that in soundfile's own wheels can: pip install soundfile")
-    file = io.BytesIO()
-    with sf.SoundFile(file, "w", sr, 1, subtype, format=container, **options) as audio:
-        for first in range(0, len(waveform), _PIECE):
-            audio.write(np.clip(waveform[first : first + _PIECE], -1, 1))
-    return file
+def _not_finite(name: str, first: int) -> AudioError:
+    return AudioError(name, f"holds NaN or infinity (first at sample {first})")
 
 
 def fit_length(waveform: Waveform, n_samples: int) -> Waveform:
@@ -237,35 +256,17 @@ def fit_length(waveform: Waveform, n_samples: int) -> Waveform:
     return np.pad(cut, (0, n_samples - len(cut))) if len(cut) < n_samples else cut
 
 
-def source_name(source: object) -> str:
-    """
-    Name a clip as messages do.
-
-    Parameters
-    ----------
-    source : object
-        Path, file object, pair, or anything else.
-
-    Returns
-    -------
-    str
-        The path, the file object's own name, or what it is.
-    """
-    if isinstance(source, str | os.PathLike):
-        return str(os.fspath(source))
-    if isinstance(source, tuple):
-        return "<(waveform, sr) pair>"
-    return str(getattr(source, "name", f"<{type(source).__name__}>"))
-
-
 def _resample(samples: Waveform, rate: float, sr: int) -> Waveform:
     """Change the rate as ``librosa.resample`` does: soxr HQ, the same rounding of the length."""
     if rate == sr:
         return np.ascontiguousarray(samples)
     import soxr
 
-    wanted = int(np.ceil(len(samples) * (sr / rate)))
-    return fit_length(soxr.resample(samples, rate, sr, quality="HQ"), wanted)
+    return fit_length(soxr.resample(samples, rate, sr, quality="HQ"), _resampled_length(len(samples), rate, sr))
+
+
+def _resampled_length(n_samples: int, rate: float, sr: int) -> int:
+    return int(np.ceil(n_samples * (sr / rate)))
 
 
 def _take_pair(name: str, pair: tuple[Any, ...]) -> tuple[Waveform, float]:
@@ -292,108 +293,3 @@ def _take_pair(name: str, pair: tuple[Any, ...]) -> tuple[Waveform, float]:
         return (waveform / -float(np.iinfo(waveform.dtype).min)).astype(np.float32), float(rate)
     with np.errstate(over="ignore"):  # what single precision cannot hold becomes infinity, which is told of
         return waveform.astype(np.float32, copy=False), float(rate)
-
-
-def _decode(name: str, source: Any, offset: float, duration: float | None) -> tuple[Waveform, float, int]:
-    """Return the samples from `offset` on, their rate in Hz and the number of samples that the whole file has."""
-    import soundfile as sf
-
-    if isinstance(source, str | os.PathLike):
-        file: Any = _check_path(name, Path(source))
-    else:
-        file = _check_file_object(name, source)
-    try:
-        with sf.SoundFile(file) as audio:
-            rate, promised = audio.samplerate, audio.frames
-            for declared, found in _CUT_SHORT.findall(audio.extra_info):
-                if _UNKNOWN_LENGTH > int(declared) > int(found):
-                    raise AudioError(name, f"is truncated: {found} of the {declared} bytes that its header promises")
-            if promised >= _UNKNOWN_FRAMES:
-                raise AudioError(name, "is a stream that does not say how long it is; convert it to WAV or FLAC anew")
-            if audio.format == "RAW":  # a guess from an extension like .au, made of any bytes
-                raise AudioError(name, _why_undecodable(file, "no known header"))
-            start = min(int(offset * rate), promised)
-            audio.seek(start)
-            wanted = -1 if duration is None else int(duration * rate)
-            samples = audio.read(wanted, dtype="float32")
-            due = promised - start if wanted < 0 else min(wanted, promised - start)
-            is_short = len(samples) < due
-            if is_short and audio.format == "MP3":
-                is_short = len(samples) < due - _MP3_FRAME and _mp3_knows_its_length(file)
-            if is_short:
-                raise AudioError(name, f"is truncated: {start + len(samples)} of {promised} samples could be decoded")
-            ogg = audio.format == "OGG"
-    except sf.LibsndfileError as error:
-        raise AudioError(name, _why_undecodable(file, error.error_string)) from error
-    if ogg and not _ends_as_ogg(_read_part(file, -_OGG_PAGE)):
-        raise AudioError(name, "is truncated: its last Ogg page is missing or cut")
-    return samples, rate, promised
-
-
-def _check_path(name: str, path: Path) -> str | IO[bytes]:
-    """Give the path as a string (or what is in it), or say what stands in the way of opening it."""
-    try:
-        is_folder = path.is_dir()
-        is_empty = not is_folder and not _read_part(str(path), 1)
-    except FileNotFoundError:
-        raise AudioError(name, "no such file") from None
-    except (OSError, ValueError) as error:  # a ValueError: a path that no file system takes
-        raise AudioError(name, f"cannot be read ({getattr(error, 'strerror', error)})") from error
-    if is_folder:
-        raise AudioError(name, "is a folder; give the files in it")
-    if is_empty:
-        raise AudioError(name, "is empty (0 bytes)")
-    # By this extension soundfile would ask us what the file holds, whatever is in it.
-    return io.BytesIO(path.read_bytes()) if path.suffix.lower() == ".raw" else str(path)
-
-
-def _check_file_object(name: str, source: Any) -> IO[bytes]:
-    """Give a binary file object at its start, or its content where it cannot go back."""
-    try:
-        if hasattr(source, "read") and isinstance(source.read(0), bytes):
-            if hasattr(source, "seekable") and source.seekable():
-                source.seek(0)
-                return source
-            return io.BytesIO(source.read())
-    except (OSError, ValueError) as error:  # a ValueError: it has been closed
-        raise AudioError(name, f"cannot be read ({error})") from error
-    got = type(source).__name__
-    raise AudioError(name, f"expected a path, a binary file object or a (waveform, sr) pair, got {got}")
-
-
-def _read_part(file: Any, n_bytes: int) -> bytes:
-    """Read some bytes from the start of a path or file object, or from its end where `n_bytes` is negative."""
-    if isinstance(file, str):
-        with Path(file).open("rb") as opened:
-            return _read_part(opened, n_bytes)
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(size + n_bytes, 0) if n_bytes < 0 else 0)
-    return file.read(abs(n_bytes))
-
-
-def _ends_as_ogg(tail: bytes) -> bool:
-    """Tell whether the last page is all there and is marked as the last (RFC 3533); libsndfile plays a cut stream."""
-    page = tail[tail.rfind(b"OggS") :]
-    return len(page) > 27 and bool(page[5] & 4) and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
-
-
-def _mp3_knows_its_length(file: Any) -> bool:
-    """Tell whether the first frame, behind any ID3 tag, holds a count; else the length is a guess from the size."""
-    head = _read_part(file, 10)
-    tag = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-    first = _read_part(file, tag + 200)[tag:] if head.startswith(b"ID3") else _read_part(file, 200)
-    return any(mark in first for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _why_undecodable(file: Any, said: str) -> str:
-    """Tell from the first bytes why libsndfile refused a file."""
-    head = _read_part(file, 64)
-    if not head:
-        return "is empty (0 bytes)"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a git-lfs pointer, not the audio itself; fetch it with `git lfs pull`"
-    if head[4:8] == b"ftyp":
-        return "is MP4/M4A (AAC), which libsndfile does not read; convert it to WAV or FLAC"
-    if head.startswith(_HEADS):
-        return f"is truncated or damaged ({said.strip()})"
-    return f"is not audio that libsndfile can read ({said.strip()})"

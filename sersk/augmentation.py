@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .audio import load_audio
-from .extraction import DerivedClip, clip_source
+from .clips import DerivedClip, clip_source
 from .filterbanks import Array
 
 Limits = tuple[float, float]

@@ -11,9 +11,9 @@ import numpy as np
 
 from .audio import load_audio
 from .clip_values import ClipFrames
+from .clips import clip_source
 from .descriptors import describe
 from .evaluation.plots.style import DARK, need_figure, put_title, tidy
-from .extraction import clip_source
 from .filterbanks import Array, FrameSettings, hz_to_mel
 from .pitch import F0_MAX, F0_MIN
 

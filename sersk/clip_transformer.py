@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
@@ -15,11 +16,56 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_memory
 
 from .audio import AudioError
-from .extraction import Clips, check_clips, extract
+from .clips import Clips, check_clips
+from .extraction import extract
 from .filterbanks import Array, FrameSettings
 from .recipes import Recipe
 
 NAMES: list[Any] = [list, tuple, np.ndarray]  # in order, as the columns are: no set
+
+
+# These are kept: checking parameters and naming columns takes a good part of a clip's time, and often there is but one.
+@functools.lru_cache(maxsize=32)
+def make_recipe(kind: type[Recipe], **fields: Any) -> Any:
+    """
+    Make a recipe, or find the one that was made of the same.
+
+    Parameters
+    ----------
+    kind : type
+        Of the recipe.
+    **fields : dict
+        Its fields.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
+    """
+    return kind(**fields)
+
+
+@functools.lru_cache(maxsize=32)
+def column_names(recipe: Recipe) -> tuple[str, ...]:
+    """
+    Name the columns that a recipe gives.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is computed.
+
+    Returns
+    -------
+    tuple of str
+        One name a column.
+    """
+    return tuple(recipe.names())
+
+
+@functools.lru_cache(maxsize=32, typed=True)
+def _check_values(kind: type[ClipTransformer], *values: Any) -> None:
+    kind(**dict(zip(kind._parameter_constraints, values, strict=True)))._validate_params()
 
 
 class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
@@ -88,9 +134,17 @@ class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
 
     def _check(self, X: Clips, all_finite: bool) -> tuple[Sequence[Any], Any]:
         """Give the clips, and what is to be computed of each."""
-        self._validate_params()
+        self._check_parameters()
         recipe = self._recipe()
         return check_clips(X, all_finite=all_finite), recipe
+
+    def _check_parameters(self) -> None:
+        """Do what scikit-learn does of it, once for equal parameters: there is no `fit` that would have done so."""
+        values = [getattr(self, name) for name in self._parameter_constraints]
+        try:
+            _check_values(type(self), *values)
+        except TypeError:  # lists cannot be looked up; the error for wrong parameters is of this type, too
+            self._validate_params()
 
     def _extract(self, clips: Sequence[Any], recipe: Recipe, fail_fast: bool) -> Iterator[Array | AudioError]:
         memory = self.memory
@@ -112,8 +166,8 @@ class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
         ndarray of str objects
             One name a column.
         """
-        self._validate_params()
-        return np.array(self._recipe().names(), dtype=object)
+        self._check_parameters()
+        return np.array(column_names(self._recipe()), dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
+import scipy.ndimage
 
 from .filterbanks import Array
 from .functionals import delta
@@ -90,16 +91,34 @@ class ClipFrames:
     @cached_property
     def span(self) -> slice:
         """From the first active frame to the last."""
-        return active_span(self.log_rms)
+        return _span(self.active)
 
     @cached_property
     def bands(self) -> Array:
         """Log-mel averaged to at most 16 bands."""
-        n_bands = min(_N_BANDS, len(self.log_mel))
-        starts = np.linspace(0, len(self.log_mel), n_bands, endpoint=False).astype(int)
-        sizes = np.diff(np.append(starts, len(self.log_mel)))
-        sums = np.add.reduceat(self.log_mel, starts, axis=0)
-        return np.divide(sums, sizes[:, None], dtype=np.float32)
+        return _band_means(len(self.log_mel)) @ self.log_mel
+
+    @cached_property
+    def log_covariances(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Log covariances over active frames: of the bands, of their deltas, and of the MFCC where there are any."""
+        series, floors = {"band": self.bands, "band_delta": delta(self.bands)}, [1.0, 0.05]
+        if "mfcc" in self.frames:
+            series["mfcc"] = self.frames["mfcc"][:_N_CEPSTRA]
+            floors.append(1.0)
+        active = np.flatnonzero(self.active)
+        return dict(
+            zip(series, _log_covariances([rows.take(active, axis=1) for rows in series.values()], floors), strict=True)
+        )
+
+
+@lru_cache(maxsize=8)
+def _band_means(n_mels: int) -> Array:
+    """Matrix that averages mel bands, (n_bands, n_mels)."""
+    n_bands = min(_N_BANDS, n_mels)
+    starts = np.linspace(0, n_mels, n_bands, endpoint=False).astype(int)
+    owner = np.searchsorted(starts, np.arange(n_mels), side="right") - 1
+    inside = owner == np.arange(n_bands)[:, None]
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def active_frames(log_rms: Array) -> Mask:
@@ -133,8 +152,11 @@ def active_span(log_rms: Array) -> slice:
     slice
         From the first active frame to the last.
     """
-    at = np.flatnonzero(active_frames(log_rms))
-    return slice(int(at[0]), int(at[-1]) + 1)
+    return _span(active_frames(log_rms))
+
+
+def _span(active: Mask) -> slice:
+    return slice(int(active.argmax()), len(active) - int(active[::-1].argmax()))
 
 
 def _timing(clip: ClipFrames) -> npt.NDArray[np.float64]:
@@ -146,72 +168,98 @@ def _timing(clip: ClipFrames) -> npt.NDArray[np.float64]:
     """
     step = clip.seconds_per_frame
     span = (clip.span.stop - clip.span.start) * step
-    # The ends go on with their last value; zeros would be full level in decibels.
-    smooth = np.convolve(np.pad(clip.log_rms, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    smooth = scipy.ndimage.uniform_filter1d(clip.log_rms, 5, mode="nearest")
     peaks = (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & clip.voiced[1:-1]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], clip.voiced, [False]]).astype(np.int8)))
-    segments = np.diff(edges)[::2] * step
-    n_active = clip.active.sum()
+    around = np.zeros(len(clip.voiced) + 2, dtype=bool)
+    around[1:-1] = clip.voiced
+    edges = np.flatnonzero(around[1:] != around[:-1])
+    segments = (edges[1::2] - edges[::2]) * step
+    n_active, n_segments = np.count_nonzero(clip.active), max(len(segments), 1)
+    mean = segments.sum() / n_segments
     return np.array(
         [
             clip.duration,
             span,
-            clip.voiced.sum() / n_active,
-            peaks.sum() / span,
+            np.count_nonzero(clip.voiced) / n_active,
+            np.count_nonzero(peaks) / span,
             1.0 - n_active * step / span,
             len(segments) / span,
-            segments.mean() if len(segments) else 0.0,
-            segments.std() if len(segments) else 0.0,
+            mean,
+            np.sqrt(np.square(segments - mean).sum() / n_segments),
         ]
     )
 
 
-def _log_covariance(series: Array, floor: float) -> npt.NDArray[np.float64]:
+def _log_covariances(series: Sequence[Array], floors: Sequence[float]) -> list[npt.NDArray[np.float64]]:
     """
-    Matrix logarithm of the covariance of rows, upper triangle.
+    Matrix logarithms of the covariances of rows, upper triangles.
 
     In the logarithm covariances may be averaged and compared as vectors (Arsigny et al. 2006,
-    doi 10.1002/mrm.20965); off-diagonal entries count twice, hence their factor. `floor` is added to the variances.
+    doi 10.1002/mrm.20965); off-diagonal entries count twice, hence their factor. Floors are added to the variances.
     """
-    centred = (series - series.mean(axis=1, keepdims=True)).astype(np.float64)
-    values, vectors = np.linalg.eigh(centred @ centred.T / series.shape[1] + floor * np.eye(len(series)))
-    logarithm = (vectors * np.log(np.maximum(values, floor / 2))) @ vectors.T
-    row, column = np.triu_indices(len(series))
-    return logarithm[row, column] * np.where(row == column, 1.0, np.sqrt(2.0))
+    if len({len(rows) for rows in series}) > 1:  # not of one size, which is quicker
+        return [_log_covariances([rows], [floor])[0] for rows, floor in zip(series, floors, strict=True)]
+    wide = np.array(series, dtype=np.float64)  # (n_series, n_rows, n_frames)
+    wide -= (wide.sum(axis=2) / wide.shape[2])[:, :, None]
+    covariance = wide @ wide.swapaxes(1, 2)
+    covariance /= wide.shape[2]
+    floor = np.array(floors)[:, None]
+    covariance.reshape(len(wide), -1)[:, :: wide.shape[1] + 1] += floor
+    values, vectors = np.linalg.eigh(covariance)
+    logarithm = (vectors * np.log(np.maximum(values, floor / 2))[:, None]) @ vectors.swapaxes(1, 2)
+    row, column, factor = _upper_triangle(wide.shape[1])
+    return list(logarithm[:, row, column] * factor)
+
+
+@lru_cache(maxsize=8)
+def _upper_triangle(size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
+    """Rows, columns and factors of the entries of a symmetric matrix that count."""
+    row, column = np.triu_indices(size)
+    return row, column, np.where(row == column, 1.0, np.sqrt(2.0))
 
 
 def _thirds(clip: ClipFrames) -> npt.NDArray[np.float64]:
     """Mean spectrum and F0 of the first, second and last third of the active frames, relative to the whole."""
-    whole = clip.log_mel[:, clip.active].mean(axis=1)
-    pitch = clip.log_f0[clip.voiced].mean() if clip.voiced.any() else 0.0
-    parts, courses = [], []
-    for frames in np.array_split(np.flatnonzero(clip.active), 3):
-        parts.append(clip.log_mel[:, frames].mean(axis=1) - whole if len(frames) else np.zeros_like(whole))
-        voiced = frames[clip.voiced[frames]]
-        courses.append(clip.log_f0[voiced].mean() - pitch if len(voiced) else 0.0)
-    return np.concatenate([*parts, courses])
+    frames = np.flatnonzero(clip.active)
+    voiced = clip.voiced[frames]
+    inside = np.arange(len(frames)) * 3 // len(frames) == np.arange(3)[:, None]
+    # Sums over each third, then over all of them, by one product; the last column counts voiced frames.
+    series = np.concatenate([clip.log_mel[:, frames], voiced * clip.log_f0[None, frames], voiced[None]])
+    sums = inside.astype(np.float32) @ series.T
+    sizes = np.full(sums.shape, inside.sum(axis=1)[:, None])
+    sizes[:, -2:] = sums[:, -1:]
+    means = np.where(sizes > 0, sums / np.maximum(sizes, 1) - sums.sum(axis=0) / np.maximum(sizes.sum(axis=0), 1), 0.0)
+    return np.concatenate([means[:, :-2].ravel(), means[:, -2]])
+
+
+@lru_cache(maxsize=64)
+def _modulation_means(n_fft: int, seconds_per_frame: float) -> Array:
+    """Matrix that averages the bins of each range of modulation frequency, (n_bins, n_ranges)."""
+    frequencies = np.fft.rfftfreq(n_fft, seconds_per_frame)[:, None]
+    edges = np.array(_MODULATION_EDGES)
+    inside = (frequencies >= edges[:-1]) & (frequencies < edges[1:])
+    return (inside / np.maximum(inside.sum(axis=0), 1)).astype(np.float32)
 
 
 def _modulation(clip: ClipFrames) -> npt.NDArray[np.float64]:
     """Log power of the fluctuation of 16 bands in 6 ranges of modulation frequency (0.5 to 25 Hz)."""
     course = clip.bands[:, clip.span]
-    course = course - course.mean(axis=1, keepdims=True)
-    n_fft = max(round(_MODULATION_SECONDS / clip.seconds_per_frame), course.shape[1])
-    power = np.abs(np.fft.rfft(course, n=n_fft, axis=1)) ** 2 / course.shape[1]
-    frequencies = np.fft.rfftfreq(n_fft, clip.seconds_per_frame)
-    ranges = []
-    for low, high in pairwise(_MODULATION_EDGES):
-        inside = (frequencies >= low) & (frequencies < high)
-        ranges.append(power[:, inside].mean(axis=1) if inside.any() else np.zeros(len(power)))
-    return np.log(np.concatenate(ranges) + 1e-3)
+    n_frames = course.shape[1]
+    course = course - (course.sum(axis=1) / np.float32(n_frames))[:, None]
+    n_fft = max(round(_MODULATION_SECONDS / clip.seconds_per_frame), n_frames)
+    spectrum = scipy.fft.rfft(course, n=n_fft, axis=1)
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    means = power @ _modulation_means(n_fft, clip.seconds_per_frame)
+    return np.log(means.T.ravel() / n_frames + 1e-3)
 
 
 # Name -> how to compute it.
 CLIP_VALUES: dict[str, Callable[[ClipFrames], npt.NDArray[np.float64]]] = {
     "timing": _timing,
-    "band_covariance": lambda clip: _log_covariance(clip.bands[:, clip.active], 1.0),
-    "band_delta_covariance": lambda clip: _log_covariance(delta(clip.bands)[:, clip.active], 0.05),
-    "mfcc_covariance": lambda clip: _log_covariance(clip.frames["mfcc"][:_N_CEPSTRA, clip.active], 1.0),
+    "band_covariance": lambda clip: clip.log_covariances["band"],
+    "band_delta_covariance": lambda clip: clip.log_covariances["band_delta"],
+    "mfcc_covariance": lambda clip: clip.log_covariances["mfcc"],
     "thirds": _thirds,
     "modulation": _modulation,
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from .audio import encode_audio, fit_length, load_audio
 from .augmentation import WAVEFORM_METHODS, generator
-from .extraction import DerivedClip, clip_source
+from .clips import DerivedClip, clip_source
 from .filterbanks import Array
 
 _TELEPHONE_SR = 8000

@@ -9,9 +9,10 @@ import numpy as np
 from sklearn.utils._set_output import _get_output_config
 
 from .audio import AudioError
-from .clip_transformer import NAMES, ClipTransformer
+from .clip_transformer import NAMES, ClipTransformer, column_names, make_recipe
 from .clip_values import CLIP_VALUES
-from .extraction import Clips, stack_rows, warn_of_failures
+from .clips import Clips
+from .extraction import stack_rows, warn_of_failures
 from .filterbanks import Array
 from .recipes import PRESETS, VectorRecipe
 
@@ -81,6 +82,9 @@ class AcousticFeatures(ClipTransformer):
     Clips are a list or 1-D array of paths, a list of 1-D waveforms at `sr` (of any lengths), or a 2-D array whose rows
     are waveforms; binary file objects and (waveform, sr) pairs may stand in a list, too. Integers are scaled to
     [-1, 1] by the range of their type.
+
+    Unless `regions` has "all", silence before and after speech is not looked at, since nothing but the duration
+    depends on it; that saves much of the work where clips begin and end with pauses.
 
     The columns depend on the parameters only, so that there is no `n_features_in_`: clips are of any length.
 
@@ -179,7 +183,8 @@ class AcousticFeatures(ClipTransformer):
         return cls(**(PRESETS[name] | parameters))
 
     def _recipe(self) -> VectorRecipe:
-        return VectorRecipe(
+        return make_recipe(
+            VectorRecipe,
             functionals=tuple(map(str, self.functionals)),
             regions=tuple(map(str, self.regions)),
             clip_values=tuple(map(str, self.clip_values)),
@@ -206,7 +211,7 @@ class AcousticFeatures(ClipTransformer):
 
     def _vectors(self, X: Clips, fail_fast: bool) -> tuple[Array, list[tuple[int, AudioError]]]:
         clips, recipe = self._check(X, all_finite=fail_fast)
-        return stack_rows(self._extract(clips, recipe, fail_fast), len(clips), len(recipe.names()))
+        return stack_rows(self._extract(clips, recipe, fail_fast), len(clips), len(column_names(recipe)))
 
     def transform(self, X: Clips) -> Any:
         """

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 
 from .filterbanks import Array
 
 FUNCTIONALS = ("mean", "std", "min", "max", "range", "iqr", "skewness", "kurtosis", "slope")
+# Those that are no ranks, and the ranks, in percent, of those with a name; two of them stand for their difference.
+_MOMENTS = ("mean", "std", "skewness", "kurtosis", "slope")
+_RANGES = {"min": (0,), "max": (100,), "range": (0, 100), "iqr": (25, 75)}
 _PERCENTILE = re.compile(r"p[1-9][0-9]?")
-# Half the width of the regression window of a delta, in frames: librosa's default of 9 frames.
-_DELTA_REACH = 4
+# Regression over librosa's default of 9 frames.
+DELTA_REACH = 4
+_DELTA_WEIGHTS = np.arange(-DELTA_REACH, DELTA_REACH + 1) / 60
 
 
 def is_functional(name: str) -> bool:
@@ -66,18 +71,18 @@ def summarize(series: Array, functionals: Sequence[str], seconds_per_frame: floa
     out = np.zeros((len(series), len(functionals)), dtype=np.float32)
     if n_frames == 0:
         return out
-    mean = series.mean(axis=1, dtype=np.float64)
-    centred = series - mean[:, None].astype(np.float32)
+    mean = series.sum(axis=1, dtype=np.float64) / n_frames
+    centred = series - mean.astype(np.float32)[:, None]
     variance = np.einsum("ij,ij->i", centred, centred) / n_frames
     # Below rounding a constant is constant: its spread is no spread, and must not be divided by.
     varies = variance > (1e-6 * np.abs(mean) + 1e-12) ** 2
-    std = np.sqrt(np.where(varies, variance, 0.0))
-    unit = np.where(varies, std, 1.0)
-    ordered = np.sort(series, axis=1) if set(functionals) - {"mean", "std", "skewness", "kurtosis", "slope"} else series
+    std = np.sqrt(variance * varies)
+    percents = [_RANGES[name] if name in _RANGES else (int(name[1:]),) for name in functionals if name not in _MOMENTS]
+    ranked = _percentiles(series, [percent for some in percents for percent in some])
 
     def moment(power: int) -> npt.NDArray[np.float64]:
         # Of standardised values: those of a very weak or loud mel band leave single precision in the 4th power.
-        standard = centred / unit[:, None].astype(np.float32)
+        standard = centred / np.where(varies, std, 1.0).astype(np.float32)[:, None]
         square = standard * standard
         return np.einsum("ij,ij->i", square, standard if power == 3 else square) / n_frames * varies
 
@@ -86,14 +91,6 @@ def summarize(series: Array, functionals: Sequence[str], seconds_per_frame: floa
             out[:, column] = mean
         elif name == "std":
             out[:, column] = std
-        elif name == "min":
-            out[:, column] = ordered[:, 0]
-        elif name == "max":
-            out[:, column] = ordered[:, -1]
-        elif name == "range":
-            out[:, column] = ordered[:, -1] - ordered[:, 0]
-        elif name == "iqr":
-            out[:, column] = _percentile(ordered, 75) - _percentile(ordered, 25)
         elif name == "skewness":
             out[:, column] = moment(3)
         elif name == "kurtosis":
@@ -103,16 +100,24 @@ def summarize(series: Array, functionals: Sequence[str], seconds_per_frame: floa
             time *= np.float32(seconds_per_frame)
             out[:, column] = (centred @ time) / max(float(time @ time), 1e-12) * varies
         else:
-            out[:, column] = _percentile(ordered, int(name[1:]))
+            some = [next(ranked) for _ in _RANGES.get(name, (name,))]
+            out[:, column] = some[-1] - some[0] if len(some) > 1 else some[0]
     return out
 
 
-def _percentile(ordered: Array, percent: int) -> Array:
-    """Interpolate linearly between the two nearest of the ordered values."""
-    position = percent / 100 * (ordered.shape[1] - 1)
-    low = int(position)
-    high = min(low + 1, ordered.shape[1] - 1)
-    return ordered[:, low] + np.float32(position - low) * (ordered[:, high] - ordered[:, low])
+def _percentiles(series: Array, percents: Sequence[int]) -> Iterator[Array]:
+    """Interpolate linearly between the two nearest of the ordered values of each row; one sort serves all."""
+    if not percents:
+        return iter(())
+    ordered = np.sort(series, axis=1)
+    position = np.array(percents) / 100 * (ordered.shape[1] - 1)
+    low = position.astype(int)
+    values = ordered.take(low, axis=1)
+    above = ordered.take(np.minimum(low + 1, ordered.shape[1] - 1), axis=1)
+    above -= values
+    above *= (position - low).astype(np.float32)
+    values += above
+    return iter(values.T)
 
 
 def delta(series: Array) -> Array:
@@ -132,13 +137,4 @@ def delta(series: Array) -> Array:
     ndarray of the same shape, float32
         Change per frame.
     """
-    n_frames = series.shape[1]
-    padded = np.pad(series, ((0, 0), (_DELTA_REACH, _DELTA_REACH)), mode="edge")
-    out = np.zeros_like(series)
-    for k in range(1, _DELTA_REACH + 1):
-        out += np.float32(k) * (
-            padded[:, _DELTA_REACH + k : _DELTA_REACH + k + n_frames]
-            - padded[:, _DELTA_REACH - k : _DELTA_REACH - k + n_frames]
-        )
-    out /= np.float32(2 * sum(k * k for k in range(1, _DELTA_REACH + 1)))
-    return out
+    return scipy.ndimage.correlate1d(series, _DELTA_WEIGHTS, axis=1, mode="nearest")

@@ -305,6 +305,21 @@ def write_picture(figure: Any, file: Path) -> None:
         figure.savefig(draft, format=file.suffix[1:].lower(), dpi=150)
 
 
+def write_text(text: str, file: Path) -> None:
+    """
+    Write a text.
+
+    Parameters
+    ----------
+    text : str
+        With its line ends.
+    file : Path
+        What `check_file` has passed.
+    """
+    with _draft(file) as draft:
+        draft.write_text(text, encoding="utf-8", newline="")
+
+
 @contextlib.contextmanager
 def _draft(file: Path) -> Iterator[Path]:
     """Give a name to write to, which then takes the place of the file."""

@@ -22,6 +22,7 @@ from . import __version__
 from .archives import CARD, SCHEMA_VERSION, damaged, read_archive
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
+from .model_reader import read_known
 from .plain import to_plain
 from .sequences import FrameSequences
 from .stored_models import WORK_SETTINGS, pack, parts, unpack
@@ -44,6 +45,20 @@ TRUSTED_TYPES = (
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
     "sklearn.utils._bunch.Bunch",
+)
+
+# scikit-learn's estimators, which skops trusts itself, in the models that have names here.
+_USUAL_TYPES = (
+    "sklearn.ensemble._forest.ExtraTreesClassifier",
+    "sklearn.ensemble._voting.VotingClassifier",
+    "sklearn.linear_model._logistic.LogisticRegression",
+    "sklearn.neural_network._multilayer_perceptron.MLPClassifier",
+    "sklearn.pipeline.Pipeline",
+    "sklearn.preprocessing._data.StandardScaler",
+    "sklearn.preprocessing._label.LabelBinarizer",
+    "sklearn.preprocessing._label.LabelEncoder",
+    "sklearn.svm._classes.SVC",
+    "sklearn.tree._classes.ExtraTreeClassifier",
 )
 
 # What a card tells of the training.
@@ -186,24 +201,19 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> 
     >>> loaded.predict(np.eye(2)).tolist()
     ['happy', 'sad']
     """
-    import skops.io
-
     if isinstance(trusted, str) or not all(isinstance(name, str) for name in trusted):
         raise ValueError(f"trusted: expected a list of full names of types, got {trusted!r}.")
     file = Path(path)
     content, card = read_archive(file)
     older = _check_versions(file, card)
-    allowed = [*TRUSTED_TYPES, *trusted]
-    with damaged(file):
-        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - {*allowed})
-    if unknown:
-        raise ValueError(
-            f"{file}: holds types that a sersk model does not need: {', '.join(unknown)}. None of them was imported. "
-            f"If you know who made the file and trust each of these types, load it with trusted={unknown}."
-        )
-    with damaged(file), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
-        model = unpack(skops.io.loads(content, trusted=allowed))
+        with damaged(file):
+            stored = read_known(content, {*TRUSTED_TYPES, *_USUAL_TYPES})
+        if stored is None:
+            stored = _read_any(file, content, trusted)
+    with damaged(file):
+        model = unpack(stored)
         if not hasattr(model, "predict") or to_plain(model.classes_, "classes") != card.get("classes"):
             raise ValueError("the model is not the one that its card describes")
     if older:
@@ -278,6 +288,22 @@ def default_model_path() -> Path:
         f"The default model is not there; looked for {' and '.join(map(str, candidates))}. Install sersk again, or "
         "name a model file of your own."
     )
+
+
+def _read_any(file: Path, content: bytes, trusted: Sequence[str]) -> Any:
+    """Let skops look at the types of a file, and build what is stored if each of them may be."""
+    import skops.io
+
+    allowed = [*TRUSTED_TYPES, *trusted]
+    with damaged(file):
+        unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - {*allowed})
+    if unknown:
+        raise ValueError(
+            f"{file}: holds types that a sersk model does not need: {', '.join(unknown)}. None of them was imported. "
+            f"If you know who made the file and trust each of these types, load it with trusted={unknown}."
+        )
+    with damaged(file):
+        return skops.io.loads(content, trusted=allowed)
 
 
 def _facts(model: Any) -> dict[str, Any]:

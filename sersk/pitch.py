@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from .filterbanks import Array
 
@@ -16,6 +17,7 @@ _BAND = 2500.0  # harmonics above are weak or noisy in speech
 _LAG_RATE = 12000.0
 _OCTAVE_COST = 0.02
 _JUMP_COST = 0.12
+_NO_PEAK = -9.0
 
 
 @lru_cache(maxsize=8)
@@ -25,9 +27,15 @@ def _lags() -> Array:
     return (np.arange(first - 1, last + 2) / _LAG_RATE).astype(np.float32)
 
 
+@lru_cache(maxsize=1)
+def _octaves() -> Array:
+    """Lags in octaves above the shortest period."""
+    return np.log2(_lags() * np.float32(F0_MAX))
+
+
 @lru_cache(maxsize=8)
-def _correlation_matrix(sr: int, n_fft: int) -> tuple[Array, Array, Array]:
-    """Return bins -> autocorrelation at each lag, the weight of every bin, and what undoes the window's own taper."""
+def _correlation_matrix(sr: int, n_fft: int) -> Array:
+    """Return bins -> energy, then the autocorrelation at each lag, without the window's own taper."""
     frequencies = np.fft.rfftfreq(n_fft, 1.0 / sr)
     frequencies = frequencies[: np.searchsorted(frequencies, min(_BAND, sr / 2), side="right")]
     weight = np.ones(len(frequencies))
@@ -38,7 +46,7 @@ def _correlation_matrix(sr: int, n_fft: int) -> tuple[Array, Array, Array]:
     matrix = weight[:, None] * np.cos(2 * np.pi * frequencies[:, None] * lags)
     u = lags * sr / n_fft  # autocorrelation of the Hann window at lag u, as a fraction of its length
     taper = (1 - u) * (2 / 3 + np.cos(2 * np.pi * u) / 3) + np.sin(2 * np.pi * u) / (2 * np.pi)
-    return matrix.astype(np.float32), weight.astype(np.float32), (1 / np.maximum(taper, 0.05)).astype(np.float32)
+    return np.column_stack([weight, matrix / np.maximum(taper, 0.05)]).astype(np.float32)
 
 
 def periodicity(power: Array, sr: int, n_fft: int) -> Array:
@@ -63,20 +71,9 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     ndarray of shape (n_frames, n_lags), float32
         Normalised autocorrelation, about -1 to 1; 0 for a silent frame.
     """
-    matrix, weight, gain = _correlation_matrix(sr, n_fft)
-    spectrum = power[:, : len(weight)]
-    energy = spectrum @ weight[:, None]
-    return (spectrum @ matrix) * gain / np.maximum(energy, np.float32(1e-12))
-
-
-def _refine(correlation: Array) -> tuple[Array, Array]:
-    """Height of every peak by a parabola through its neighbours, -9 where there is no peak, and its shift in lags."""
-    left, middle, right = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
-    peaks = (middle > left) & (middle >= right)
-    slope = left - right
-    bend: Array = np.where(peaks, 2 * middle - left - right, np.float32(1.0))
-    height: Array = np.where(peaks, middle + slope * slope / (8 * bend), np.float32(-9.0))
-    return height, -0.5 * slope / bend
+    matrix = _correlation_matrix(sr, n_fft)
+    product = power[:, : len(matrix)] @ matrix
+    return product[:, 1:] / np.maximum(product[:, :1], np.float32(1e-12))
 
 
 def track_pitch(correlation: Array) -> Array:
@@ -99,15 +96,34 @@ def track_pitch(correlation: Array) -> Array:
         F0 in Hz (the best candidate, also where the frame is unvoiced; 0 where there is none) and the voicing
         probability in [0, 1].
     """
-    height, shift = _refine(correlation)
-    lags = _lags()[1:-1]
-    score = height - np.float32(_OCTAVE_COST) * np.log2(lags * np.float32(F0_MAX))
+    lags, octaves = _lags(), _octaves()
+    # Few lags are peaks above 0: these alone are looked at closely, by a parabola through their neighbours.
+    middle = correlation[:, 1:-1]
+    is_peak = np.zeros(correlation.shape, dtype=bool)
+    np.greater(middle, correlation[:, :-2], out=is_peak[:, 1:-1])
+    is_peak[:, 1:-1] &= (middle >= correlation[:, 2:]) & (middle > 0)
+    peaks = np.flatnonzero(is_peak)
+    cost = np.float32(_OCTAVE_COST) * octaves
+    score = np.full(correlation.shape, _NO_PEAK, dtype=np.float32)
+    score.ravel()[peaks] = _parabola(correlation, peaks)[0] - cost[peaks % len(lags)]
     rows = np.arange(len(score))
-    best = np.argmax(score, axis=1)
-    voiced = height[rows, best] > VOICED
-    if voiced.any():
-        typical = np.median(np.log2(lags[best[voiced]]))
-        best = np.argmax(score - np.float32(_JUMP_COST) * np.abs(np.log2(lags) - np.float32(typical)), axis=1)
-    f0 = 1 / (lags[best] + shift[rows, best] / np.float32(_LAG_RATE))
-    voicing = np.clip(height[rows, best], 0.0, 1.0)
-    return np.stack([np.where(voicing > 0, f0, np.float32(0.0)), voicing], axis=1)
+    best = score.argmax(axis=1)
+    voiced = best[score[rows, best] + cost[best] > VOICED]
+    if len(voiced):
+        ordered = np.sort(octaves[voiced])
+        median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+        score -= np.float32(_JUMP_COST) * np.abs(octaves - median)
+        best = score.argmax(axis=1)
+    height, shift = _parabola(correlation, best + rows * len(lags))
+    voicing = np.where(score[rows, best] > _NO_PEAK / 2, np.clip(height, 0.0, 1.0), np.float32(0.0))
+    period = np.where(voicing > 0, lags[best] + shift / np.float32(_LAG_RATE), np.float32(np.inf))
+    return np.stack([1 / period, voicing], axis=1)
+
+
+def _parabola(correlation: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """Height of peaks, given by flat indices, by a parabola through their neighbours, and their shift in lags."""
+    flat = correlation.ravel()
+    left, peak, right = flat.take(at - 1, mode="wrap"), flat.take(at), flat.take(at + 1, mode="wrap")
+    slope, bend = left - right, 2 * peak - left - right
+    bend[bend <= 0] = 1.0  # no peak
+    return peak + slope * slope / (8 * bend), -0.5 * slope / bend

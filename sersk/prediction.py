@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_consistent_length
 
-from .audio import source_name
-from .extraction import Clips, check_clips
-from .models.decision import predict_both
-from .persistence import default_model_path, load_model
+from .audio import AudioError, source_name
+from .clips import Clips, check_clips
+from .inference import as_model, predict_clips
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from .timeline import WindowEmotion
 
 
 def predict_emotions(
@@ -26,11 +26,14 @@ def predict_emotions(
     clips: Clips,
     *,
     speakers: Sequence[Any] | None = None,
+    window: float | None = None,
+    hop: float = 1.0,
+    min_speech: float = 0.25,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
     """
-    Name the emotion of every clip, with its probability.
+    Name the emotion of every clip, with its probability, or of every window of long recordings.
 
     A clip that cannot be read gets a row that says why, and the others are predicted all the same.
 
@@ -42,32 +45,46 @@ def predict_emotions(
         List of paths or waveforms, or array of shape (n_clips, n_samples).
     speakers : sequence of shape (n_clips,), default=None
         Who speaks, for a model that scales by speaker (`sersk.SpeakerScaler`); others have no use for it. Without it,
-        and for a speaker of few clips, such a model scales as it does its training clips.
+        and for a speaker of few clips, such a model scales as it does its training clips. Not with `window`.
+    window : float, default=None
+        Length in seconds of the windows that each clip, a long recording then, is cut into, as `stream_emotions` does.
+        None takes every clip as a whole.
+    hop : float, default=1.0
+        From the start of one window to that of the next, in seconds.
+    min_speech : float, default=0.25
+        A window of which less than this is speech has no emotion; with 0 all have one.
     n_jobs : int, default=None
-        Workers that compute the features, by joblib; None leaves it to the model.
+        Workers that compute the features, by joblib; None leaves it to the model. With `window` each works off
+        recordings.
     verbose : int, default=0
-        Progress bar on stderr if positive.
+        Progress bar over clips on stderr if positive; there is none over windows.
 
     Returns
     -------
-    DataFrame of shape (n_clips, n_columns)
+    DataFrame of shape (n_clips or n_windows, n_columns)
         In the order of the clips:
 
         file : str or int
             Path as it was given, or the position of a waveform.
+        start, end : float
+            With `window` only: where it lies in the recording, in seconds.
+        speech : float
+            With `window` only: how much of it is speech, from 0 to 1.
         emotion : label
-            What ``model.predict`` gives; missing where the clip cannot be read.
+            What ``model.predict`` gives; missing where the clip cannot be read, or a window has too little speech.
         probability : float
             Of that emotion. This column and the next are there if the model has `predict_proba`.
         *model.classes_* : float
             One column a class, in the model's order: its probability.
         error : str
-            What is wrong with the clip; missing where nothing is.
+            What is wrong with the clip; missing where nothing is. A recording that breaks off has a row for this below
+            its windows.
 
     Raises
     ------
     ValueError
-        If `clips` are no clips at all, there are not as many speakers, or the model file cannot be used.
+        If `clips` are no clips at all, there are not as many speakers, the model file cannot be used, or `window`,
+        `hop` and `min_speech` are out of the range that `stream_emotions` tells.
     AudioError
         If a clip cannot be read and the model's first step has no ``extract``, as those of sersk have.
 
@@ -89,53 +106,112 @@ def predict_emotions(
     >>> table.columns.tolist()
     ['file', 'emotion', 'probability', 'angry', 'sad', 'error']
     """
-    if model is None or isinstance(model, str | os.PathLike):
-        model = load_model(default_model_path() if model is None else model)
+    model = as_model(model)
     sources = check_clips(clips, all_finite=False)
-    check_consistent_length(sources, speakers)
+    files = [source_name(source) if _is_file(source) else position for position, source in enumerate(sources)]
+    if window is not None:
+        if speakers is not None:
+            raise ValueError("speakers: windows cannot be scaled by speaker, since who speaks changes. Leave it out.")
+        return _predict_windows(model, sources, files, n_jobs, window=window, hop=hop, min_speech=min_speech)
+    if speakers is not None:
+        check_consistent_length(sources, speakers)
     # As objects: NaN beside names would become a name.
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
-    labels, probabilities, errors = _predict(model, clips, groups, n_jobs, verbose)
-    good = [position for position in range(len(sources)) if position not in errors]
-    files: list[Any] = [
-        source_name(source) if _is_file(source) else position for position, source in enumerate(sources)
-    ]
-    columns: list[Any] = [
-        pd.Series(files, name="file", dtype=object),
-        pd.Series(labels, index=good, name="emotion").convert_dtypes(),
-    ]
+    settings = {"verbose": verbose} | ({} if n_jobs is None else {"n_jobs": n_jobs})
+    labels, probabilities, errors = predict_clips(model, clips, groups, **settings)
+    return _table(files, np.asarray(labels), probabilities, np.asarray(model.classes_), errors)
+
+
+def _predict_windows(
+    model: Any, sources: Sequence[Any], files: list[Any], n_jobs: int | None, **settings: float
+) -> pd.DataFrame:
+    """Work off recordings, each by one worker."""
+    from sklearn.utils.parallel import Parallel, delayed
+
+    found = Parallel(n_jobs=n_jobs)(delayed(_work_off)(model, source, settings) for source in sources)
+    return tabulate_windows(model, files, [windows for windows, _ in found], [error for _, error in found])
+
+
+def _work_off(model: Any, source: Any, settings: dict[str, float]) -> tuple[list[WindowEmotion], str | None]:
+    """Give the windows of a recording, and what is wrong with it."""
+    from .timeline import stream_emotions
+
+    windows: list[WindowEmotion] = []
+    try:
+        windows.extend(stream_emotions(model, source, **settings))
+    except AudioError as error:
+        return windows, error.reason
+    return windows, None
+
+
+def tabulate_windows(
+    model: Any, files: Sequence[Any], windows: Sequence[Sequence[WindowEmotion]], errors: Sequence[str | None]
+) -> pd.DataFrame:
+    """
+    Make the table of `predict_emotions` of what `stream_emotions` gave.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted, which gave it.
+    files : sequence of str or int
+        What each recording is called.
+    windows : sequence of sequences of WindowEmotion
+        For each recording its windows.
+    errors : sequence of str or None
+        What is wrong with each; None where nothing is.
+
+    Returns
+    -------
+    DataFrame of shape (n_windows, n_columns)
+        A row a window, and one for every error.
+    """
+    rows: list[tuple[Any, WindowEmotion | None, str | None]] = []
+    for file, own, error in zip(files, windows, errors, strict=True):
+        rows += [(file, window, None) for window in own]
+        rows += [(file, None, error)] if error is not None else []
+    spoken = [window for _, window, _ in rows if window is not None and window.emotion is not None]
+    silent = {at: error for at, (_, one, error) in enumerate(rows) if one is None or one.emotion is None}
+    classes = np.asarray(model.classes_)
+    labels = np.array([window.emotion for window in spoken], dtype=classes.dtype)
+    chances = None
+    if hasattr(model, "predict_proba"):
+        chances = np.array([window.probabilities for window in spoken], dtype=float).reshape(-1, len(classes))
+    table = _table([file for file, _, _ in rows], labels, chances, classes, silent)
+    for at, name in enumerate(("start", "end", "speech"), 1):
+        values = [np.nan if window is None else getattr(window, name) for _, window, _ in rows]
+        table.insert(at, name, values, allow_duplicates=True)  # an emotion may be called so, too
+    return table
+
+
+def _table(
+    files: list[Any],
+    labels: NDArray[Any],
+    probabilities: NDArray[np.floating] | None,
+    classes: NDArray[Any],
+    errors: Mapping[int, str | None],
+) -> pd.DataFrame:
+    """Put the predictions of readable clips in their places; all columns at once, since pandas takes longer to join."""
+    names: list[Any] = ["file", "emotion"]
+    columns: list[Any] = [pd.Series(files, dtype=object), pd.array(labels)]
     if probabilities is not None:
-        table = pd.DataFrame(probabilities, index=good, columns=model.classes_)
-        chosen = probabilities[np.arange(len(good)), table.columns.get_indexer(pd.Index(labels))]
-        columns += [pd.Series(chosen, index=good, name="probability"), table]
-    columns.append(pd.Series(errors, name="error", dtype="string"))
-    return pd.concat(columns, axis=1)
+        of_label = (labels[:, np.newaxis] == classes).argmax(axis=1)
+        names += ["probability", *classes.tolist()]
+        columns += [probabilities[np.arange(len(labels)), of_label], *probabilities.T]
+    if errors:
+        rows = np.full(len(files), -1)  # none
+        rows[np.delete(np.arange(len(files)), list(errors))] = np.arange(len(labels))
+        columns[1:] = [pd.api.extensions.take(column, rows, allow_fill=True) for column in columns[1:]]
+    names.append("error")
+    columns.append(pd.array([errors.get(position) for position in range(len(files))], dtype="string"))
+    table = pd.DataFrame(dict(enumerate(columns)))
+    table.columns = _header(*names).view()  # an emotion may be called as another column is
+    return table
 
 
-def _predict(
-    model: Any,
-    clips: Clips,
-    speakers: NDArray[np.object_] | None,
-    n_jobs: int | None,
-    verbose: int,
-) -> tuple[NDArray[Any], NDArray[np.floating] | None, dict[int, str]]:
-    """Give labels and probabilities of the readable clips, and what is wrong with the others, by position."""
-    rows, errors = clips, {}
-    front: Any = model[0] if isinstance(model, Pipeline) else None
-    if hasattr(front, "extract"):
-        front = copy.copy(front).set_params(verbose=verbose, **({} if n_jobs is None else {"n_jobs": n_jobs}))
-        rows, failures = front.extract(clips)
-        errors = {position: error.reason for position, error in failures}
-        rows = np.delete(rows, list(errors), axis=0)
-        if speakers is not None:
-            speakers = np.delete(speakers, list(errors))
-        model = model[1:]
-        if hasattr(model, "feature_names_in_"):  # it was fitted on a table
-            rows = pd.DataFrame(rows, columns=front.get_feature_names_out())
-        if not len(rows):
-            nothing = np.empty((0, len(model.classes_)))
-            return model.classes_[:0], nothing if hasattr(model, "predict_proba") else None, errors
-    return *predict_both(model, rows, speakers), errors
+@functools.lru_cache(maxsize=8, typed=True)
+def _header(*names: Any) -> pd.Index[Any]:
+    return pd.Index(names)
 
 
 def _is_file(source: object) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .clip_values import CLIP_VALUES, ClipFrames, active_span, clip_value_names
-from .descriptors import FAMILIES, describe, descriptor_names
+from .descriptors import FAMILIES, describe, descriptor_names, finish, measure, power_to_db
 from .filterbanks import Array, FrameSettings
-from .functionals import FUNCTIONALS, delta, is_functional, summarize
+from .functionals import DELTA_REACH, FUNCTIONALS, delta, is_functional, summarize
 
 REGIONS = ("all", "active", "voiced")
 # Meaningless where nobody voices: these are summarised over voiced frames whatever the regions.
@@ -220,15 +220,70 @@ class VectorRecipe(Recipe):
         ndarray of shape (n_features,), float32
             Row of the feature matrix.
         """
+        y = np.ascontiguousarray(waveform, dtype=np.float32)
+        families = self.families
+        run, level = slice(None), {}
+        if "log_rms" in families:
+            level = measure(y, ["log_rms"], self.settings)
+            run = self._run(level["rms"])
+            families.remove("log_rms")
+        measured = measure(y, families, self.settings, run) | {name: values[run] for name, values in level.items()}
+        return self._describe(measured, len(y))
+
+    def compute_windows(self, waveform: Array, starts: Sequence[int], n_samples: int) -> Array:
+        """
+        Describe windows of a recording; what they have in common is measured once.
+
+        The frames at a window's edges see what is beyond it, where those of a clip see silence.
+
+        Parameters
+        ----------
+        waveform : ndarray of shape (n_samples of the recording,)
+            At `sr` Hz.
+        starts : sequence of int
+            Where windows start, in steps between frames.
+        n_samples : int
+            Length of a window.
+
+        Returns
+        -------
+        ndarray of shape (n_windows, n_features), float32
+            A row a window.
+        """
+        measured = measure(waveform, self.families, self.settings)
+        n_frames = 1 + n_samples // self.settings.hop_length
+        vectors = np.empty((len(starts), len(self.names())), dtype=np.float32)
+        for vector, start in zip(vectors, starts, strict=True):
+            window = {name: values[start : start + n_frames] for name, values in measured.items()}
+            run = self._run(window["rms"]) if "log_rms" in self.families else slice(None)
+            vector[:] = self._describe({name: values[run] for name, values in window.items()}, n_samples)
+        return vectors
+
+    def _run(self, rms: Array) -> slice:
+        """Frames that anything asked for depends on: silence before and after speech is left out where it may be."""
+        if "all" in self.regions:
+            return slice(None)
+        span = active_span(power_to_db(rms[:, 0] ** 2))
+        margin = DELTA_REACH * max(self.deltas, 1) + 1  # the flux of a frame needs one frame more
+        return slice(max(span.start - margin, 0), span.stop + margin)
+
+    def _describe(self, measured: Mapping[str, Array], n_samples: int) -> Array:
+        """Make the vector of a clip of so many samples."""
         step = self.settings.hop_length / self.settings.sr
-        frames = {family: array.T for family, array in describe(waveform, self.families, self.settings).items()}
-        clip = ClipFrames(frames, step, len(waveform) / self.settings.sr)
+        finished = finish(measured, self.families, self.settings)
+        frames = {family: array.T for family, array in finished.items()}
+        clip = ClipFrames(frames, step, n_samples / self.settings.sr)
         parts: list[Array] = []
         for families, regions in self._groups():
-            for series in self._orders(np.concatenate([frames[family] for family in families])):
-                for region in regions:
-                    chosen = series[:, clip.voiced if region is None else clip.region(region)]
-                    parts.append(summarize(chosen, self.functionals, step).ravel())
+            # All orders in one array, since most of the time of small arrays goes into calls.
+            orders = np.concatenate([*self._orders(np.concatenate([frames[family] for family in families]))])
+            parted = [
+                summarize(orders[:, clip.voiced if region is None else clip.region(region)], self.functionals, step)
+                for region in regions
+            ]
+            # (regions, orders * descriptors, functionals) -> a column for each order, region, descriptor, functional
+            by_order = np.stack(parted).reshape(len(regions), self.deltas + 1, -1)
+            parts.append(by_order.swapaxes(0, 1).ravel())
         parts += [CLIP_VALUES[name](clip).astype(np.float32) for name in self.clip_values]
         return np.concatenate(parts)
 

@@ -10,8 +10,9 @@ import numpy as np
 from sklearn.utils._param_validation import Interval
 
 from .audio import AudioError
-from .clip_transformer import ClipTransformer
-from .extraction import Clips, warn_of_failures
+from .clip_transformer import ClipTransformer, column_names, make_recipe
+from .clips import Clips
+from .extraction import warn_of_failures
 from .filterbanks import Array
 from .recipes import SequenceRecipe
 
@@ -136,7 +137,9 @@ class FrameSequences(ClipTransformer, auto_wrap_output_keys=None):  # type: igno
 
     def _recipe(self) -> SequenceRecipe:
         longest = None if self.max_frames is None else int(self.max_frames)
-        return SequenceRecipe(max_frames=longest, trim=bool(self.trim), step=int(self.step), **self._framing())
+        return make_recipe(
+            SequenceRecipe, max_frames=longest, trim=bool(self.trim), step=int(self.step), **self._framing()
+        )
 
     def transform(self, X: Clips) -> Array:
         """
@@ -185,7 +188,7 @@ class FrameSequences(ClipTransformer, auto_wrap_output_keys=None):  # type: igno
         rows = list(self._extract(clips, recipe, fail_fast))
         failures = [(index, row) for index, row in enumerate(rows) if isinstance(row, AudioError)]
         n_frames = recipe.max_frames or max((len(row) for row in rows if not isinstance(row, AudioError)), default=0)
-        out = np.full((len(rows), n_frames, len(recipe.names())), self.padding, dtype=np.float32)
+        out = np.full((len(rows), n_frames, len(column_names(recipe))), self.padding, dtype=np.float32)
         for sequence, row in zip(out, rows, strict=True):
             if isinstance(row, AudioError):
                 sequence[:] = np.nan

@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.neural_network._stochastic_optimizers import BaseOptimizer
-from sklearn.tree._tree import Tree
+
+if TYPE_CHECKING:
+    from sklearn.tree._tree import Tree
 
 # Settings of work on one machine, and what they go back to.
 WORK_SETTINGS = {"n_jobs": None, "memory": None, "verbose": False, "checkpoint": None, "callbacks": None}
@@ -30,6 +31,8 @@ def pack(model: Any) -> Any:
     estimator
         What goes into a file.
     """
+    from sklearn.tree._tree import Tree
+
     packed = copy.deepcopy(model)
     _reset(packed)
     for part in parts(packed):
@@ -130,6 +133,8 @@ class StoredTree:
         ValueError
             If the arrays are of no such tree.
         """
+        from sklearn.tree._tree import Tree
+
         nodes, values = self.state["nodes"], self.state["values"]
         left, right, feature = nodes["left_child"], nodes["right_child"], nodes["feature"]
         own = np.arange(len(nodes))
@@ -156,6 +161,9 @@ def _reset(model: Any) -> None:
         if isinstance(part, BaseEstimator):
             state = vars(part)
             state.pop("_metadata_request", None)  # scikit-learn makes it anew; it leads back to its owner, a circle
-            if isinstance(state.get("_optimizer"), BaseOptimizer):
-                del state["_optimizer"]  # two thirds of a perceptron's size, and of use to its training only
+            if "_optimizer" in state:
+                from sklearn.neural_network._stochastic_optimizers import BaseOptimizer
+
+                if isinstance(state["_optimizer"], BaseOptimizer):
+                    del state["_optimizer"]  # two thirds of a perceptron's size, and of use to its training only
             state.update({name: value for name, value in WORK_SETTINGS.items() if name in state})

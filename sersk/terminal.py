@@ -286,7 +286,24 @@ def json_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
         record["probability"] = round(chances[0], 6)
     if labels:
         record["probabilities"] = dict(zip(map(str, labels), (round(chance, 6) for chance in chances[1:]), strict=True))
-    return json.dumps(record, ensure_ascii="utf" not in (sys.stdout.encoding or "utf").lower()) + "\n"
+    return json_text(record) + "\n"
+
+
+def json_text(record: dict[str, Any]) -> str:
+    """
+    Write JSON that stdout can show.
+
+    Parameters
+    ----------
+    record : dict
+        What JSON has.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return json.dumps(record, ensure_ascii="utf" not in (sys.stdout.encoding or "utf").lower())
 
 
 def csv_line(row: Sequence[Any], labels: Sequence[Any]) -> str:

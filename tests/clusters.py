@@ -19,7 +19,7 @@ from sklearn.naive_bayes import GaussianNB
 from threadpoolctl import threadpool_info
 
 from sersk.audio import load_audio
-from sersk.extraction import DerivedClip, clip_source
+from sersk.clips import DerivedClip, clip_source
 
 _PATIENCE_S = 60
 

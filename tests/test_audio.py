@@ -15,7 +15,8 @@ import pytest
 import soundfile as sf
 
 import sersk.audio
-from sersk.audio import AudioError, encode_audio, fit_length, load_audio
+from sersk import RawAudio
+from sersk.audio import AudioError, fit_length, load_audio, stream_audio
 
 FORMATS = [
     ("wav", "WAV", "PCM_16"),
@@ -430,35 +431,94 @@ def test_real_clips_equal_librosa(real_corpora, pattern):
         assert_equals_librosa(path)
 
 
-# --- files in memory
-
-
-@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("WAV", "ULAW"), ("OGG", "VORBIS")])
-def test_a_file_in_memory_is_what_soundfile_writes(container, subtype):
-    waveform = signal()[:, 0].astype(np.float32)
-    file = io.BytesIO()
-    sf.write(file, waveform, 16000, format=container, subtype=subtype)
-    file.seek(0)
-    np.testing.assert_array_equal(load_audio(encode_audio(waveform, 16000, container, subtype)), load_audio(file))
-
-
-@pytest.mark.parametrize(("container", "subtype"), [("WAV", "ULAW"), ("WAV", "FLOAT"), ("MP3", "MPEG_LAYER_III")])
-def test_a_file_in_memory_holds_nothing_beyond_full_scale(container, subtype):
-    loud = 30 * signal()[:, 0].astype(np.float32)
-    files = [encode_audio(one, 16000, container, subtype) for one in (loud, np.clip(loud, -1, 1))]
-    assert files[0].getvalue() == files[1].getvalue()
-
-
-def test_options_reach_the_encoder():
-    waveform = signal(32000)[:, 0].astype(np.float32)
-    sizes = [
-        len(encode_audio(waveform, 16000, "OGG", "VORBIS", compression_level=level).getvalue()) for level in (0.0, 1.0)
-    ]
-    assert sizes[1] < 0.7 * sizes[0]
-
-
 def test_a_length_is_cut_or_filled_up():
     waveform = np.arange(1, 4, dtype=np.float32)
     assert fit_length(waveform, 2).tolist() == [1, 2]
     assert fit_length(waveform, 5).tolist() == [1, 2, 3, 0, 0]
     assert fit_length(waveform, 3).tolist() == [1, 2, 3]
+
+
+# --- recordings, piece by piece
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(sersk.audio, "_BLOCK", 1500)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("fmt", "subtype"), SHORT)
+def test_the_pieces_of_a_recording_are_the_clip(write, small_blocks, fmt, subtype, channels, rate):
+    path = write(signal(9001, channels, rate), rate, fmt=fmt, subtype=subtype)
+    pieces = list(stream_audio(path))
+    assert len(pieces) >= 5
+    assert {(piece.dtype, piece.ndim) for piece in pieces} == {(np.dtype(np.float32), 1)}
+    same = slice(None, -400 if subtype == "OPUS" else None)  # libsndfile's end of Opus depends on how it is read
+    np.testing.assert_allclose(np.concatenate(pieces)[same], load_audio(path)[same], atol=1e-5)
+
+
+@pytest.mark.parametrize("sr", [16000, 22050])
+def test_pairs_and_file_objects_come_in_pieces_too(write, small_blocks, sr):
+    path = write(signal(9001), subtype="FLOAT")
+    expected = load_audio(path, sr)
+    samples = signal(9001)[:, 0].astype(np.float32)
+    for source in (Pipe(path.read_bytes()), io.BytesIO(path.read_bytes()), (samples, 16000)):
+        np.testing.assert_array_equal(np.concatenate(list(stream_audio(source, sr))), expected)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_samples_without_a_header_come_as_they_arrive(rate):
+    samples = (signal(6000)[:, 0] * 2**15).astype("<i2")
+    content = samples.tobytes()
+
+    class Microphone:
+        given = 0
+
+        def read1(self, n_bytes):
+            self.given += 1000
+            return content[self.given - 1000 : self.given]
+
+    microphone = Microphone()
+    pieces, arrived = [], []
+    for piece in stream_audio(RawAudio(microphone, rate)):
+        pieces.append(piece)
+        arrived.append(microphone.given / 2 / rate)
+    np.testing.assert_array_equal(np.concatenate(pieces), load_audio((samples, rate)))
+    ends = np.cumsum([len(piece) for piece in pieces]) / 16000
+    assert np.all(np.array(arrived) - ends < 0.12)
+
+
+def test_what_could_be_read_comes_before_the_error(write, dump, small_blocks):
+    def given(source, *words):
+        pieces = []
+        with pytest.raises(AudioError) as caught:
+            pieces.extend(stream_audio(source, sr=8000))
+        assert all(word in str(caught.value) for word in words)
+        return np.concatenate(pieces) if pieces else np.zeros(0)
+
+    whole = write(signal(9000))
+    expected = load_audio(whole, sr=8000)
+    cut = given(dump(whole.read_bytes()[:12044], "cut.wav"), "cut.wav", "truncated")
+    assert len(cut) == 3000
+    np.testing.assert_allclose(cut[:2500], expected[:2500], atol=1e-6)
+    bad = signal(9000)
+    bad[5003] = np.nan
+    assert len(given(write(bad, subtype="FLOAT"), "first at sample 5003")) == 2502
+    content = write(signal(64000), fmt="OGG", subtype="VORBIS").read_bytes()
+    assert len(given(dump(content[: content.rindex(b"OggS")]), "last Ogg page")) > 0
+    for empty in (write(np.zeros(0)), (np.zeros(0), 16000), RawAudio(io.BytesIO(), 16000)):
+        assert not len(given(empty, "holds no samples"))
+    assert not len(given("none.wav", "no such file"))
+    assert not len(given(dump(POINTER), "git-lfs pointer"))
+
+
+def test_a_stream_has_a_rate(write):
+    with pytest.raises(ValueError, match="expected sr > 0"):
+        next(stream_audio(write(signal()), sr=0))
+
+
+def test_a_stream_that_is_left_closes_its_file(write, small_blocks):
+    pieces = stream_audio(write(signal(9000)))
+    next(pieces)
+    pieces.close()  # an open file would be a ResourceWarning, and so an error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 
@@ -53,6 +54,26 @@ def test_a_model_that_decides_otherwise_is_heard():
     labels, probabilities = predict_both(make_pipeline(Contrary()), CHANCES)
     assert labels.tolist() == ["angry", "sad", "angry"]
     np.testing.assert_array_equal(probabilities, CHANCES)
+
+
+def test_a_soft_vote_is_asked_once():
+    vote = VotingClassifier([("a", Told()), ("b", Contrary())], voting="soft").fit(CHANCES, ["sad", "angry", "happy"])
+    labels, probabilities = predict_both(make_pipeline(vote), CHANCES)
+    assert [voter.asked for voter in vote.estimators_] == [1, 1]
+    assert labels.tolist() == vote.predict(CHANCES).tolist() == ["happy", "angry", "sad"]
+    np.testing.assert_array_equal(probabilities, CHANCES)
+
+
+class Own(VotingClassifier):
+    """Decides in its own way."""
+
+    def predict(self, X):
+        return np.repeat("sad", len(X))
+
+
+def test_somebodys_own_vote_is_heard():
+    fitted = Own([("a", Told()), ("b", Told())], voting="soft").fit(CHANCES, ["sad", "angry", "happy"])
+    assert predict_both(fitted, CHANCES)[0].tolist() == ["sad"] * 3
 
 
 def test_a_model_without_probabilities_has_none():

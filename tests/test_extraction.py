@@ -6,6 +6,7 @@ import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sersk import AcousticFeatures, AudioError, load_audio
-from sersk.extraction import DerivedClip, check_clips, clip_source
+from sersk.clips import DerivedClip, check_clips, clip_source
 from sersk.recipes import VectorRecipe
 
 
@@ -332,6 +333,32 @@ def test_any_joblib_backend_will_do(waveforms, expected, backend):
     joblib.register_parallel_backend("all at once", AllAtOnce)
     with joblib.parallel_config(backend=backend, n_jobs=2):
         assert_array_equal(features().transform(waveforms * 8), np.tile(expected, (8, 1)))
+
+
+class Everywhere(ThreadingBackend):
+    """A backend that has the workers it has, as Dask, whatever number is asked for."""
+
+    started: ClassVar[list] = []
+
+    def effective_n_jobs(self, n_jobs):
+        return 2
+
+    def configure(self, n_jobs=1, parallel=None, **arguments):
+        self.started.append(n_jobs)
+        return super().configure(n_jobs=2, parallel=parallel, **arguments)
+
+
+def test_a_backend_that_is_asked_for_gets_the_work_of_one_job_too(waveforms, expected):
+    joblib.register_parallel_backend("everywhere", Everywhere)
+    with joblib.parallel_config(backend="everywhere"):
+        assert_array_equal(features(n_jobs=1).transform(waveforms * 8), np.tile(expected, (8, 1)))
+    assert Everywhere.started == [1]
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1])
+def test_one_worker_alone_is_no_affair_of_joblibs(waveforms, expected, monkeypatch, n_jobs):
+    monkeypatch.setattr("sersk.extraction.Parallel", None)
+    assert_array_equal(features(n_jobs=n_jobs).transform(waveforms), expected)
 
 
 def blas_threads():

@@ -712,11 +712,11 @@ def test_two_devices_come_to_what_one_does():
     assert told["backend"] == "jax", "where none was named"
     assert (told["devices"], told["shards"]) == (2, 1)
     one = tiny_network(**options).fit(X, Y, GROUPS)
-    # JAX 0.5 comes to one of two outcomes with two devices on CPU, from run to run; JAX 0.10 to the same always.
-    exact = Version(version("jax")) >= Version("0.10")
-    assert_allclose(told["probabilities"], one.predict_proba(X), atol=1e-5 if exact else 2e-3)
+    assert_allclose(told["probabilities"], one.predict_proba(X), atol=1e-5)
     assert_allclose(told["losses"], one.history_["loss"], rtol=1e-5)
-    assert told["error"] == "batch_size: expected a multiple of the 2 devices, got 3."
+    # Older ones come to other losses from run to run with two devices, so that one does all the work.
+    refused = "batch_size: expected a multiple of the 2 devices, got 3."
+    assert told.get("error") == (refused if Version(version("jax")) >= Version("0.10") else None)
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(monkeypatch):

@@ -9,28 +9,36 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "audio", "filterbanks", "dask_backend"},
-    {"pitch", "distribution"},
+    {"version", "plain", "sound_files", "filterbanks", "dask_backend"},
+    {"raw_audio", "pitch", "distribution"},
+    {"audio", "measures"},
     {"descriptors", "functionals"},
-    {"clip_values"},
-    {"recipes"},
+    {"clip_values", "voice_activity", "windows"},
+    {"clips", "recipes"},
     {"extraction"},
     {"clip_transformer"},
     {"features", "sequences", "normalization", "augmentation", "corpora"},
     {"models", "degradation", "feature_table"},
     {"evaluation", "archives", "stored_models"},
+    {"model_reader"},
     {"persistence"},
-    {"prediction", "experiments", "benchmark_table", "clip_plots"},
+    {"inference"},
+    {"timeline"},
+    {"segments"},
+    {"prediction", "experiments", "benchmark_table", "clip_plots", "timeline_plots"},
     {"training", "benchmarking", "auditing", "parts"},
     {"out_of_core"},
     {"serve", "terminal", "options"},
     {"edge", "sources", "outputs"},
+    {"timeline_text"},
     {"cli"},
     {"__main__"},
 ]
@@ -38,11 +46,11 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 
 # What has one home, a module or a package, so that there is one place to look for it and to replace it.
 HOMES = {
-    "soundfile": {"sersk.audio"},
+    "soundfile": {"sersk.sound_files"},
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},
-    "matplotlib": {"sersk.clip_plots", "sersk.evaluation.plots"},
+    "matplotlib": {"sersk.clip_plots", "sersk.timeline_plots", "sersk.evaluation.plots"},
     "dask": {"sersk.dask_backend", "sersk.distribution"},
     "distributed": {"sersk.dask_backend", "sersk.distribution"},
     "pyarrow": {"sersk.feature_table"},
@@ -51,6 +59,14 @@ HOMES = {
 }
 
 HEAVY = ["jax", "keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn", "xgboost"]
+
+# What the default model does not need for a prediction: other models, training, evaluation, made-up speech, and skops,
+# which imports all of scikit-learn.
+NOT_TO_PREDICT = {
+    "keras", "librosa", "matplotlib", "numba", "scipy.signal", "sersk.corpora.loading", "sersk.models.registry",
+    "skops", "sklearn.calibration", "sklearn.ensemble", "sklearn.linear_model", "sklearn.metrics",
+    "sklearn.model_selection", "sklearn.neural_network", "sklearn.svm", "sklearn.tree", "xgboost",
+}  # fmt: skip
 
 
 def module_name(path: Path) -> str:
@@ -125,3 +141,19 @@ def test_models_without_networks_do_not_import_keras():
     code = "import sys, sersk.models, sersk.persistence; print({'keras', 'scikeras', 'jax'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_prediction_imports_what_it_needs_only(tmp_path):
+    sf.write(tmp_path / "clip.wav", np.sin(np.arange(8000) / 10), 16000)
+    # Some of it comes with scikit-learn's versions, whoever imports them.
+    code = f"""if True:
+        import json, sys, sklearn.pipeline, sklearn.preprocessing
+        theirs = {{*sys.modules}}
+        from sersk.cli import app
+        app(["predict", {str(tmp_path / "clip.wav")!r}], standalone_mode=False)
+        print(json.dumps([*{{*sys.modules}} - theirs]))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    line, modules = done.stdout.splitlines()
+    assert line.startswith(str(tmp_path / "clip.wav"))
+    assert not NOT_TO_PREDICT & set(json.loads(modules))

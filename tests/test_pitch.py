@@ -110,3 +110,23 @@ def test_the_octave_of_a_single_frame_is_corrected_by_the_rest_of_the_clip():
     y[middle] += 0.35 * 0.1 * np.sin(2 * np.pi * 110 * np.arange(sr) / sr)[middle].astype(np.float32)
     f0, _ = pitch_of(y)
     assert np.all(np.abs(f0 / 220 - 1) < 0.02)
+
+
+def test_frames_without_a_peak_leave_the_other_frames_alone():
+    y = np.concatenate([harmonic(np.full(8000, hz), 16000) for hz in (90.0, 330.0)])
+    power = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(y, 1024)[::256] * np.hanning(1025)[:-1])) ** 2
+    correlation = periodicity(power.astype(np.float32), 16000, 1024)
+    falling = np.linspace(0.99, 0.5, correlation.shape[1], dtype=np.float32)  # as of a hum below all voices
+    both = np.concatenate([correlation, np.tile(falling, (500, 1))])
+    pitch = track_pitch(both)
+    np.testing.assert_array_equal(pitch[: len(correlation)], track_pitch(correlation))
+    assert not pitch[len(correlation) :].any()
+
+
+def test_a_frame_without_any_peak_has_no_pitch_whatever_its_neighbours_have():
+    lags = np.arange(23, 202.0)  # at 12 kHz, as `periodicity` has them
+    voiced = np.cos(2 * np.pi * lags / 80)
+    rumble = 1 - (lags / 512) ** 2  # the top of a slow wave, at a lag of 0
+    f0, voicing = track_pitch(np.stack([voiced, rumble, voiced]).astype(np.float32)).T
+    np.testing.assert_allclose(f0, [150, 0, 150], rtol=0.01)
+    np.testing.assert_allclose(voicing, [1, 0, 1], atol=0.01)

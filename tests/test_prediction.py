@@ -18,10 +18,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import FrameScaler, FrameSequences, SpeakerScaler, prediction
+from sersk import FrameScaler, FrameSequences, SpeakerScaler, inference
 from sersk.audio import AudioError
 from sersk.persistence import save_model
 from sersk.prediction import predict_emotions
+from sersk.timeline import stream_emotions
 
 EMOTIONS = ["angry", "happy", "sad"]
 
@@ -84,6 +85,24 @@ def test_integer_labels_stay_integers_beside_a_bad_clip(files):
     assert table.columns.tolist() == ["file", "emotion", "probability", 0, 1, 2, "error"]
 
 
+def test_tables_share_nothing(model, files):
+    table = predict_emotions(model, files[:1])
+    table.columns.name, table.index.name = "column", "clip"
+    table.iloc[0, 2] = 2.0
+    again = predict_emotions(model, files[:1])
+    assert (again.columns.name, again.index.name) == (None, None)
+    assert again.iloc[0, 2] <= 1.0
+
+
+def test_labels_that_equal_others_keep_their_type(files):
+    for labels in ([0, 1], [False, True]):
+        fitted = make_pipeline(cheap_features(), lda()).fit(waveforms(), labels * 9)
+        table = predict_emotions(fitted, [*files[:2], "none.wav"])
+        assert table.columns.tolist()[3:-1] == labels
+        assert {type(name) for name in table.columns[3:-1]} == {type(labels[0])}
+        assert table["emotion"].tolist() == [*labels, pd.NA]
+
+
 def test_bad_clips_have_a_reason_and_change_nothing_else(model, files, tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.wav").write_text("no audio at all")
@@ -139,7 +158,7 @@ def test_what_are_no_clips_is_an_error(clips, model):
 
 def test_a_model_file_or_the_default_model_will_do(model, files, tmp_path, monkeypatch):
     file = save_model(model, tmp_path / "m.sersk")
-    monkeypatch.setattr(prediction, "default_model_path", lambda: file)
+    monkeypatch.setattr(inference, "default_model_path", lambda: file)
     expected = predict_emotions(model, files)
     for given in (file, str(file), None):
         pd.testing.assert_frame_equal(predict_emotions(given, files), expected)
@@ -200,3 +219,60 @@ def test_a_network_is_asked_about_the_readable_clips_only(files, padding):
     np.testing.assert_allclose(table.loc[[0, 2, 3], EMOTIONS], fitted.predict_proba(files[:3]), atol=1e-6)
     assert table.loc[1, EMOTIONS].isna().all()
     assert predict_emotions(fitted, ["none.wav"])["error"].tolist() == ["no such file"]
+
+
+# --- windows of recordings
+
+
+@pytest.fixture(scope="module")
+def call(tmp_path_factory):
+    """Three seconds, told apart from silence by a voice that moves."""
+    time = np.arange(32000) / 16000
+    voice = np.sin(2 * np.pi * 200 * (time + 0.01 * np.sin(9 * time))) / 2
+    noise = np.random.RandomState(0).randn(64000) / 50
+    file = tmp_path_factory.mktemp("calls") / "call.wav"
+    wavfile.write(file, 16000, (noise + np.append(voice, np.zeros(32000))).astype(np.float32))
+    return str(file)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_row_a_window_and_one_for_what_is_wrong(model, call, tmp_path, n_jobs):
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(Path(call).read_bytes()[: 4 * 24000])
+    with joblib.parallel_config(backend="threading"):
+        table = predict_emotions(model, [call, "none.wav", cut], window=1.0, hop=0.5, n_jobs=n_jobs)
+    columns = ["file", "start", "end", "speech", "emotion", "probability", *EMOTIONS, "error"]
+    assert table.columns.tolist() == columns
+    assert table.index.tolist() == list(range(len(table)))
+    expected = list(stream_emotions(model, call, window=1.0, hop=0.5))
+    own = table[table["file"] == call]
+    for name in ("start", "end", "speech"):
+        assert own[name].tolist() == [getattr(row, name) for row in expected]
+    assert own["emotion"].astype(object).where(own["emotion"].notna(), None).tolist() == [
+        row.emotion for row in expected
+    ]
+    spoken = own["emotion"].notna()
+    assert 3 <= spoken.sum() < len(own)
+    np.testing.assert_array_equal(own.loc[spoken, EMOTIONS], [row.probabilities for row in expected if row.emotion])
+    assert own.loc[~spoken, ["probability", *EMOTIONS]].isna().all(axis=None)
+    assert own["error"].isna().all()
+    rest = table[table["file"] != call]
+    assert rest["file"].tolist() == ["none.wav", str(cut), str(cut), str(cut)]
+    assert rest["error"].isna().tolist() == [False, True, True, False]
+    assert rest["error"].iloc[[0, 3]].str.split(":").str[0].tolist() == ["no such file", "is truncated"]
+    assert rest.iloc[[0, 3]][columns[1:-1]].isna().all(axis=None)
+
+
+def test_windows_of_a_model_without_probabilities(call):
+    fitted = make_pipeline(cheap_features(), SVC()).fit(waveforms(), EMOTIONS * 6)
+    table = predict_emotions(fitted, [call, np.zeros(16000)], window=1.0, min_speech=0)
+    assert table.columns.tolist() == ["file", "start", "end", "speech", "emotion", "error"]
+    assert table["file"].tolist() == [call] * 4 + [1]
+    assert table["emotion"].notna().all()
+
+
+def test_windows_are_not_scaled_by_speaker(model, call):
+    with pytest.raises(ValueError, match="windows cannot be scaled by speaker"):
+        predict_emotions(model, [call], speakers=["ann"], window=1.0)
+    with pytest.raises(ValueError, match=r"window=0\.1: expected 1 or more seconds"):
+        predict_emotions(model, [call], window=0.1)

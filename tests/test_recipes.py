@@ -10,11 +10,11 @@ import pytest
 import soundfile as sf
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sersk import AcousticFeatures, FrameSequences
+from sersk import AcousticFeatures, FrameSequences, recipes
 from sersk.descriptors import FAMILIES, describe
 from sersk.filterbanks import FrameSettings
 from sersk.functionals import FUNCTIONALS, delta, summarize
-from sersk.recipes import PRESETS, REGIONS
+from sersk.recipes import PRESETS, REGIONS, VectorRecipe
 
 ALL = {"functionals": (*FUNCTIONALS, "p5", "p50"), "deltas": 2, "regions": REGIONS}
 
@@ -227,3 +227,48 @@ def test_names_may_come_in_lists_and_arrays():
     for kind in (list, np.array):
         features = AcousticFeatures(kind(["mfcc", "zcr"]), functionals=kind(["mean", "std"]))
         assert_array_equal(features.get_feature_names_out(), expected)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{}, {"deltas": 2, "regions": ("voiced",)}, {"deltas": 0, "n_fft": 400}], ids=str
+)
+def test_silence_around_speech_changes_no_value_but_the_duration(speechlike, monkeypatch, parameters):
+    y = np.pad(speechlike(1.2, seed=3), (20000, 15000))
+    features = AcousticFeatures(**parameters)
+    short = features.transform([y])[0]
+    monkeypatch.setattr(VectorRecipe, "_run", lambda self, rms: slice(None))
+    assert_allclose(features.transform([y])[0], short, rtol=1e-4, atol=1e-5)
+
+
+def test_silence_around_speech_is_not_measured_unless_all_frames_count(speechlike, monkeypatch):
+    y = np.pad(speechlike(0.5), (160000, 160000))
+    measured = []
+    original = recipes.finish
+    monkeypatch.setattr(recipes, "finish", lambda m, *given: measured.append(len(m["mel"])) or original(m, *given))
+    AcousticFeatures().transform([y])
+    AcousticFeatures(regions=("all",)).transform([y])
+    assert measured[0] < 60
+    assert measured[1] == 1 + len(y) // 256
+
+
+@pytest.mark.parametrize("regions", [("active", "voiced"), ("all",)], ids=str)
+@pytest.mark.parametrize("n_fft", [1024, 400])
+def test_windows_of_a_recording_are_described_as_clips_are(speechlike, regions, n_fft):
+    """But for what lies beyond their edges, which is silence here."""
+    words = [speechlike(0.7, seed=seed) for seed in range(4)]
+    gap = np.zeros(4096, dtype=np.float32)
+    recording = np.concatenate([part for word in words for part in (gap, word, gap)])
+    recipe = AcousticFeatures(regions=regions, n_fft=n_fft, clip_values=("timing", "thirds", "modulation"))._recipe()
+    length = 2 * len(gap) + len(words[0])
+    starts = [round(k * length / 256) for k in range(4)]
+    vectors = recipe.compute_windows(recording, starts, length)
+    expected = [recipe.compute(recording[256 * start :][:length]) for start in starts]
+    assert_allclose(vectors, expected, rtol=2e-4, atol=2e-4)
+
+
+def test_windows_may_overlap(speechlike):
+    y = speechlike(2.0)
+    recipe = AcousticFeatures(("mfcc", "chroma"), regions=("all",), functionals=("mean",), deltas=0)._recipe()
+    whole, first, again = recipe.compute_windows(y, [0, 30, 30], 16000)
+    assert_array_equal(first, again)
+    assert np.abs(whole - first).max() > 0.1

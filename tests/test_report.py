@@ -26,9 +26,9 @@ from sklearn.utils import Bunch
 from speakers import EMOTIONS, Recorder, cheap_mfcc, speaker_matrix
 
 from sersk import AudioError, ClipAugmenter, EvaluationReport, emotion_pipeline, evaluate, load_corpus
+from sersk.clips import clip_source
 from sersk.corpora import make_emotional_speech
 from sersk.evaluation import make_protocol, metrics
-from sersk.extraction import clip_source
 from sersk.models import SpeakerCalibratedClassifier, fit_with_speakers
 
 X, Y, GROUPS = speaker_matrix(spread=2.0)

@@ -31,11 +31,11 @@ from sersk import (
     load_audio,
     load_corpus,
 )
+from sersk.clips import clip_source
 from sersk.corpora import make_emotional_speech
 from sersk.degradation import CLEAN, CONDITIONS, Condition, DegradedClip
 from sersk.evaluation import evaluate_robustness, make_protocol
 from sersk.experiments import prepare_experiments
-from sersk.extraction import clip_source
 from sersk.models import fit_with_speakers
 from sersk.models.folds import predict_with_speakers
 

@@ -158,4 +158,7 @@ class Worker(BaseEstimator):
 def test_settings_of_work_are_left_out():
     model = Worker()
     assert vars(pack(model)) == WORK_SETTINGS
+    model._optimizer = "of its own"  # scikit-learn's are left out
+    assert vars(pack(model)) == WORK_SETTINGS | {"_optimizer": "of its own"}
+    del model._optimizer
     assert vars(model) == vars(Worker()), "the model itself is not changed"

@@ -1,23 +1,6 @@
 """Vectors and sequences -> emotions: classifiers under one estimator interface."""
 
-from .augmented import ClipAugmenter
-from .boosting import XGBoostClassifier
-from .calibration import SpeakerCalibratedClassifier
-from .discriminant import ShrinkageLDA
-from .folds import fit_with_speakers, speaker_folds
-from .registry import MODEL_NAMES, emotion_pipeline, parameter_grid, training_copies
-from .search import SpeakerSearch
+import lazy_loader as _lazy
 
-__all__ = [
-    "MODEL_NAMES",
-    "ClipAugmenter",
-    "ShrinkageLDA",
-    "SpeakerCalibratedClassifier",
-    "SpeakerSearch",
-    "XGBoostClassifier",
-    "emotion_pipeline",
-    "fit_with_speakers",
-    "parameter_grid",
-    "speaker_folds",
-    "training_copies",
-]
+# The names of __init__.pyi, each imported when it is used: to predict, few of these modules are needed.
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

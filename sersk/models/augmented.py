@@ -16,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sersk.augmentation import WAVEFORM_METHODS, alter_clips, count_frames, generator, mask_frames
-from sersk.extraction import Clips, check_clips
+from sersk.clips import Clips, check_clips
 from sersk.normalization import check_frames
 
 from .decision import Delegates

@@ -17,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from .decision import MostProbable
+from .rows import check_rows
 
 # A quarter of XGBoost's default: a quarter of the work for thousands of features, and no worse on hundreds of clips.
 _MAX_BIN = 64
@@ -209,7 +210,7 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
         import xgboost
 
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, reset=False)
+        X = check_rows(self, X, (np.float32,))
         data = xgboost.DMatrix(X, nthread=_threads(self.n_jobs))
         probabilities: npt.NDArray[np.float32] = self._booster.predict(data)
         return probabilities

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .decision import MostProbable
 from .folds import inner_folds
+from .rows import check_rows
 
 Matrix = npt.NDArray[np.float64]
 _SPREAD = (1e-3, 1e2)
@@ -140,7 +141,7 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
             Probabilities, columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        X = check_rows(self, X)
         probabilities: Matrix = np.exp(
             log_softmax(class_scores(self.estimator_, X, self.classes_) / self.temperature_, axis=1)
         )
@@ -184,7 +185,7 @@ def class_scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) ->
         Scores, or logarithms of probabilities.
     """
     if hasattr(estimator, "decision_function"):
-        scores = np.asarray(estimator.decision_function(X), dtype=float)
+        scores = np.asarray(_decide(estimator, X), dtype=float)
         if scores.ndim == 1:
             scores = np.column_stack([-scores / 2, scores / 2])
     else:
@@ -194,6 +195,15 @@ def class_scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) ->
     complete = np.repeat(scores.min(axis=1, keepdims=True), len(classes), axis=1)
     complete[:, np.searchsorted(classes, estimator.classes_)] = scores
     return complete
+
+
+def _decide(estimator: Any, X: Any) -> Any:
+    if hasattr(estimator, "support_vectors_"):  # else scikit-learn's SVMs are not needed, and not imported
+        from .support_vectors import decides_by_distance, svc_scores
+
+        if decides_by_distance(estimator):
+            return svc_scores(estimator, X)
+    return estimator.decision_function(X)
 
 
 def calibrated(estimator: Any, scores: Matrix, target: npt.NDArray[np.intp]) -> SpeakerCalibratedClassifier:

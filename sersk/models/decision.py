@@ -178,6 +178,15 @@ def predict_both(
     decides = model
     while isinstance(decides, Pipeline):
         decides = decides[-1]
-    if getattr(type(decides), "predict", None) is MostProbable.predict:
+    if getattr(type(decides), "predict", None) is MostProbable.predict or _votes_softly(decides):
         return decides.classes_[probabilities.argmax(axis=1)], probabilities
     return predict_with_speakers(model, X, groups), probabilities
+
+
+def _votes_softly(model: Any) -> bool:
+    """Tell whether it is scikit-learn's soft vote, which asks all of its voters for each of both."""
+    if getattr(model, "voting", None) != "soft":
+        return False
+    from sklearn.ensemble import VotingClassifier
+
+    return type(model) is VotingClassifier

@@ -14,6 +14,8 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .rows import check_rows
+
 Matrix = npt.NDArray[np.floating[Any]]
 
 
@@ -189,6 +191,7 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         check_is_fitted(self)
-        rows: npt.NDArray[Any] = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        scores: npt.NDArray[np.floating[Any]] = rows @ self.coef_.T + self.intercept_
+        scores: npt.NDArray[np.floating[Any]] = (
+            check_rows(self, X, (np.float64, np.float32)) @ self.coef_.T + self.intercept_
+        )
         return scores

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import sklearn
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
@@ -34,6 +33,8 @@ def speaker_folds(y: npt.ArrayLike, groups: npt.ArrayLike | None, n_splits: int 
         Indices of each fold, the same at every call. Empty if there are too few clips: one of each emotion, or, where
         speakers are unknown, one of the rarest.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # not needed to predict, and slow
+
     check_consistent_length(y, groups)
     y = np.asarray(y)
     counts = np.unique(y, return_counts=True)[1]

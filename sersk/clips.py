@@ -1,0 +1,208 @@
+"""What is given as clips -> one after another, each as `load_audio` takes it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from .audio import AudioError, load_audio, source_name
+from .filterbanks import Array
+
+Clips = Any  # list or 1-D array of paths, list of waveforms, or 2-D array of waveforms
+
+
+@dataclass(frozen=True, eq=False)  # two clips are no matter of ==, which waveforms answer sample by sample
+class DerivedClip(ABC):
+    """
+    Stand in a list of clips for a waveform that is made of another clip when its turn comes, by who extracts it.
+
+    Parameters
+    ----------
+    clip : clip
+        What it is made of: whatever may stand in a list of clips.
+    """
+
+    clip: Any
+
+    @property
+    def name(self) -> str:
+        """Name of the clip that it is made of, for messages."""
+        return source_name(self.clip)
+
+    @abstractmethod
+    def waveform(self, sr: int) -> Array:
+        """
+        Make it.
+
+        Parameters
+        ----------
+        sr : int
+            Sampling rate in Hz.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), float32
+            Mono waveform.
+
+        Raises
+        ------
+        AudioError
+            If the clip that it is made of cannot be read.
+        """
+
+
+def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
+    """
+    Accept what a clip may be, and refuse the rest with the cure.
+
+    Parameters
+    ----------
+    X : list or 1-D array of paths, list of 1-D waveforms, or array of shape (n_clips, n_samples)
+        Clips. File objects, (waveform, sr) pairs and derived clips may stand in a list, too.
+    all_finite : bool, default=True
+        Whether NaN or infinity in an array of waveforms is an error at once; otherwise it is one of the clip's.
+
+    Returns
+    -------
+    sequence
+        One entry a clip.
+
+    Raises
+    ------
+    ValueError
+        If it is a single path or waveform, empty, or no clips at all.
+    """
+    is_pair = isinstance(X, tuple) and len(X) == 2 and isinstance(X[1], Real)
+    if isinstance(X, str | bytes | os.PathLike | DerivedClip) or hasattr(X, "read") or is_pair:
+        raise ValueError(f"Expected a list of clips, got a single one: {source_name(X)}. Put it into a list.")
+    if isinstance(X, Iterator):
+        raise ValueError(f"Expected a list of clips, got a {type(X).__name__}. Make it a list, with list(...).")
+    values = X.to_numpy() if hasattr(X, "to_numpy") else X  # pandas
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = [os.fsdecode(x) if isinstance(x, bytes) else x for x in values]
+    if isinstance(values, list | tuple):
+        if not values:
+            raise ValueError("Expected at least one clip, got none.")
+        if any(hasattr(x, "__len__") or hasattr(x, "read") or isinstance(x, os.PathLike | DerivedClip) for x in values):
+            return values  # paths, waveforms, pairs; what is none of them will fail as a clip, not as a batch
+        raise ValueError(
+            "Expected a list of clips, or a 2-D array with a waveform in each row; got 1-D data of type "
+            f"{type(values[0]).__name__}. If they are one waveform: Reshape your data with .reshape(1, -1), or put "
+            "them into a list."
+        )
+    if isinstance(values, np.ndarray) and values.size and isinstance(values.flat[0], str | bytes | os.PathLike):
+        raise ValueError(f"Expected paths in a list or 1-D array, got an array of shape {values.shape}.")
+    # The rest is an array of waveforms, for which scikit-learn's own words serve.
+    rows: Sequence[Any] = check_array(values, ensure_all_finite=all_finite, input_name="X")
+    return rows
+
+
+def portable_clip(clip: Any) -> Any:
+    """
+    Make what another process can read: the bytes of a file object, which have a hash, too; a path from the root.
+
+    Parameters
+    ----------
+    clip : clip
+        Whatever may stand in a list of clips.
+
+    Returns
+    -------
+    clip
+        The same, or an `AudioError` where a file object cannot be read.
+    """
+    if isinstance(clip, DerivedClip):
+        return replace(clip, clip=portable_clip(clip.clip))
+    if isinstance(clip, str | os.PathLike):
+        return Path(clip).absolute()
+    return _in_memory(clip) if hasattr(clip, "read") else clip
+
+
+def _in_memory(file: Any) -> io.BytesIO | AudioError:
+    try:
+        if file.seekable():
+            file.seek(0)
+        return io.BytesIO(file.read())
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # closed, of text, or no file object at all
+        return AudioError(source_name(file), f"cannot be read as a binary file object ({error})")
+
+
+def clip_source(clip: Any, sr: int) -> Any:
+    """
+    Give what `load_audio` takes; a bare waveform is at the wanted rate already.
+
+    Parameters
+    ----------
+    clip : clip
+        Whatever may stand in a list of clips.
+    sr : int
+        Sampling rate in Hz that waveforms without any are at, and derived clips are made at.
+
+    Returns
+    -------
+    path, file object or (waveform, sr) pair
+        Not opened yet, but for derived clips.
+
+    Raises
+    ------
+    AudioError
+        If it is none of these.
+    """
+    if isinstance(clip, AudioError):
+        raise clip
+    if isinstance(clip, DerivedClip):
+        return clip.waveform(sr), sr
+    if isinstance(clip, str | os.PathLike | io.BytesIO | tuple):
+        return clip
+    try:
+        waveform = np.asarray(clip)
+    except ValueError as error:  # lists of unequal lengths
+        raise AudioError(source_name(clip), f"expected a 1-D waveform ({error})") from error
+    if waveform.ndim != 1:
+        got = f"shape {waveform.shape}" if waveform.ndim else type(clip).__name__
+        raise AudioError(source_name(clip), f"expected a path, or a 1-D waveform at {sr} Hz, got {got}")
+    return waveform, sr
+
+
+def clip_content(source: Any) -> tuple[str, Any]:
+    """
+    Digest a clip's bytes, and hold on to them.
+
+    Parameters
+    ----------
+    source : path, file object in memory or (waveform, sr) pair
+        What `clip_source` gives.
+
+    Returns
+    -------
+    digest : str
+        SHA-256 of the bytes, in hexadecimal.
+    source : file object or (waveform, sr) pair
+        Gives these very bytes even if the file changes meanwhile.
+
+    Raises
+    ------
+    AudioError
+        If they cannot be read.
+    """
+    try:
+        if isinstance(source, tuple):
+            waveform, rate = source
+            array = np.asarray(waveform)
+            head = f"{array.dtype.str} {array.shape} {float(rate)} ".encode()
+            return hashlib.sha256(head + array.tobytes()).hexdigest(), source
+        data = source.getvalue() if isinstance(source, io.BytesIO) else Path(source).read_bytes()
+    except (OSError, ValueError, TypeError) as error:
+        load_audio(source)  # nearly always raises the error that names the cause
+        raise AudioError(source_name(source), f"cannot be read ({error})") from error
+    return hashlib.sha256(data).hexdigest(), io.BytesIO(data)

@@ -1,0 +1,13 @@
+from .audit import CorpusAudit as CorpusAudit
+from .audit import audit_corpus as audit_corpus
+from .emotions import EMOTIONS as EMOTIONS
+from .emotions import canonical_emotion as canonical_emotion
+from .findings import Finding as Finding
+from .layouts import LAYOUTS as LAYOUTS
+from .layouts import Layout as Layout
+from .loading import load_corpus as load_corpus
+from .splitting import split_corpus as split_corpus
+from .synthetic import make_emotional_speech as make_emotional_speech
+from .voice import Speaker as Speaker
+from .voice import draw_speaker as draw_speaker
+from .voice import synthesize_utterance as synthesize_utterance

@@ -1,0 +1,11 @@
+from .augmented import ClipAugmenter as ClipAugmenter
+from .boosting import XGBoostClassifier as XGBoostClassifier
+from .calibration import SpeakerCalibratedClassifier as SpeakerCalibratedClassifier
+from .discriminant import ShrinkageLDA as ShrinkageLDA
+from .folds import fit_with_speakers as fit_with_speakers
+from .folds import speaker_folds as speaker_folds
+from .registry import MODEL_NAMES as MODEL_NAMES
+from .registry import emotion_pipeline as emotion_pipeline
+from .registry import parameter_grid as parameter_grid
+from .registry import training_copies as training_copies
+from .search import SpeakerSearch as SpeakerSearch
