@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Rows of a file: some 30 MB of the default features, and half a minute of work that an interruption may cost.
 PART_SIZE = 4096
+# Rows that are handed on at a time, since those who take them make copies.
+_BATCH_SIZE = 1024
 _PART = re.compile(r"part-(\d+)-of-(\d+)\.parquet")
 # Where the schema of every file tells what the features are.
 _KEY = b"sersk"
@@ -194,7 +196,7 @@ class FeatureTable:
         self, rows: npt.NDArray[np.intp], random: np.random.RandomState | None = None
     ) -> Iterator[tuple[npt.NDArray[np.intp], Array]]:
         """
-        Read the features of some clips, file by file.
+        Read the features of some clips, file by file, and hand on 1024 at a time.
 
         Parameters
         ----------
@@ -205,7 +207,7 @@ class FeatureTable:
 
         Yields
         ------
-        (ndarray of shape (n_clips_of_file,), ndarray of shape (n_clips_of_file, n_features))
+        (ndarray of shape (n_clips,), ndarray of shape (n_clips, n_features))
             Which clips, and their features, float32.
         """
         pq = _parquet()
@@ -222,8 +224,10 @@ class FeatureTable:
             columns = np.empty((len(self.names), table.num_rows), dtype=np.float32)
             for column, values in zip(columns, table.columns, strict=True):
                 column[:] = values.to_numpy()
-            del table
-            yield wanted, columns.T[wanted - first]
+            del table, values
+            for start in range(0, len(wanted), _BATCH_SIZE):
+                clips = wanted[start : start + _BATCH_SIZE]
+                yield clips, columns.T[clips - first]
 
 
 def open_feature_table(folder: str | os.PathLike[str]) -> FeatureTable:

@@ -209,8 +209,9 @@ def _fit_lda(template: ShrinkageLDA, batches: Batches, y: Labels) -> Pipeline:
         rows *= np.sqrt(weights[of_class])[:, None]
         scatter += rows.T @ rows
     means = sums / counts[:, None]
-    covariance = (scatter - means.T @ means / len(classes)) / np.outer(scaler.scale_, scaler.scale_)
-    lda = clone(template).fit_moments(classes, (means + shift - scaler.mean_) / scaler.scale_, covariance)
+    scatter -= means.T @ means / len(classes)
+    scatter /= np.outer(scaler.scale_, scaler.scale_)
+    lda = clone(template).fit_moments(classes, (means + shift - scaler.mean_) / scaler.scale_, scatter)
     return Pipeline([("scale", scaler), ("classifier", lda)])
 
 

@@ -128,7 +128,8 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
         identity = self.shrinkage * float(np.trace(covariance)) / len(covariance)
         if identity < np.finfo(covariance.dtype).tiny:
             identity = 1.0
-        shrunken = (1.0 - self.shrinkage) * covariance + identity * np.eye(len(covariance))
+        shrunken = (1.0 - self.shrinkage) * covariance
+        np.fill_diagonal(shrunken, shrunken.diagonal() + identity)
         return self._keep(solve(shrunken, means.T, assume_a="pos").T, means, centre)
 
     def _keep(self, coef: Matrix, means: Matrix, centre: Matrix) -> Self:
