@@ -39,10 +39,9 @@ def link_clips(n_clips, folder):
     copies = (np.arange(n_clips) // len(frame)).astype(str)
     many = frame.iloc[rows].reset_index(drop=True)
     many["speaker"] = many["speaker"] + "-" + pd.Series(copies, dtype="string")
-    for number, row in enumerate(rows):
-        link = Path(folder) / f"link{number}.flac"
+    many["file"] = [f"{folder}/link{number}.flac" for number in range(n_clips)]
+    for row, link in zip(rows, many["file"], strict=True):
         os.link(originals[row], link)
-        many.loc[number, "file"] = str(link)
     return many
 
 

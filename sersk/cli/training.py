@@ -113,7 +113,8 @@ def fit(
         from sersk.feature_table import is_feature_table
 
         if any(map(is_feature_table, corpus)):
-            _fit_table(context, corpus)
+            _refuse_others(context, {"corpus", "model", "protocol", "out", "jobs", "seed"})
+            _fit_table(corpus, model, protocol, out, jobs, seed)
             return
         clips = read_corpora(corpus, layout, seed)
         for part in [] if by is None else clips.frame[by].dropna().unique():
@@ -231,24 +232,25 @@ def evaluate(
         _conclude(experiments, reports, {})
 
 
-def _fit_table(context: typer.Context, folders: list[str]) -> None:
-    """Do what `fit` does with features in a folder."""
-    options = context.params
-    for name in options.keys() - {"corpus", "model", "protocol", "out", "jobs", "seed"}:
+def _refuse_others(context: typer.Context, taken: set[str]) -> None:
+    for name in context.params.keys() - taken:
         if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
             option = "--" + name.replace("_", "-")
             raise ValueError(f"{option}: there is no such choice for features in a folder. Leave it out.")
+
+
+def _fit_table(folders: list[str], model: str, protocol: str, out: Path, jobs: int, seed: int) -> None:
+    """Do what `fit` does with features in a folder."""
     if len(folders) > 1:
         raise ValueError("Features in a folder stand alone. Write those of all corpora into one folder.")
     from sersk.feature_table import open_feature_table
     from sersk.out_of_core import train_on_table
 
-    model, seed, jobs = options["model"], options["seed"], options["jobs"]
     trained = train_on_table(
-        folders[0], model, protocol=options["protocol"], random_state=seed, n_jobs=jobs, progress=_show_training
+        folders[0], model, protocol=protocol, random_state=seed, n_jobs=jobs, progress=_show_training
     )
     corpora = sorted(set(open_feature_table(folders[0]).facts()["corpus"]))
-    write_model(trained, options["out"], {"corpora": corpora, "model": model, "copies": []})
+    write_model(trained, out, {"corpora": corpora, "model": model, "copies": []})
     show_report(trained.report)
 
 
