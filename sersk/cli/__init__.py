@@ -15,6 +15,7 @@ from .importance import importance
 from .plot import plot
 from .prediction import predict
 from .robustness import robustness
+from .serve import serve
 from .training import evaluate, fit
 
 app = typer.Typer(
@@ -54,3 +55,4 @@ app.command()(audit)
 app.command()(plot)
 app.command()(importance)
 app.command()(robustness)
+app.command()(serve)

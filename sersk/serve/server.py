@@ -1,0 +1,90 @@
+"""Application -> a process that listens until it is told to end."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from sersk.terminal import say
+
+from .api import create_app
+from .service import Limits, Service
+
+_GRACE = 10  # seconds for requests that are being worked off when the service is to end
+
+
+def run_server(
+    models: Sequence[Path] = (),
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    token: str | None = None,
+    page: bool = True,
+    limits: Limits = Limits(),  # noqa: B008
+    n_workers: int | None = None,
+) -> None:
+    """
+    Serve models until Ctrl-C or SIGTERM.
+
+    Parameters
+    ----------
+    models : sequence of Path, default=()
+        Model files; the model that comes with the package where there is none.
+    host : str, default="127.0.0.1"
+        Address to listen at.
+    port : int, default=8000
+        And the port; with 0 any that is free, which is told on stderr.
+    token : str, default=None
+        What clients must know.
+    page : bool, default=True
+        Whether there is a page for people, too.
+    limits : Limits, default=Limits()
+        What requests may ask for.
+    n_workers : int, default=None
+        Processes that predict; None means as many as there are CPU cores to use.
+
+    Raises
+    ------
+    OSError
+        If the address is not to be had.
+    ValueError
+        If a model file cannot be used.
+    KeyboardInterrupt
+        After an end by Ctrl-C.
+    """
+    # uvicorn ends in good order after SIGTERM and raises it once more; both times that is the end, and no failure.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with _listen(host, port) as listener:
+        app = create_app(Service(models, limits=limits, n_workers=n_workers), token=token, page=page)
+        if token is None and not _is_loopback(listener.getsockname()[0]):
+            say("note: whoever reaches this address can use the service; --token keeps others out")
+        logging.basicConfig(format="%(name)s: %(message)s", level=logging.WARNING)
+        # No access log: paths and queries are the clients' own business.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=_GRACE
+        )
+        name = f"[{host}]" if ":" in host else host
+        say(f"sersk listens at http://{name}:{listener.getsockname()[1]}, with its description at /docs")
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        raise OSError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
+
+
+def _is_loopback(address: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(address).is_loopback
+    return False
