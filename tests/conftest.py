@@ -55,7 +55,7 @@ def fail_for_missing_extra(report: pytest.TestReport | pytest.CollectReport) -> 
     """Turn a skip for want of an extra into a failure, where all are to be there."""
     if report.skipped and must_have_extras() and not hasattr(report, "wasxfail"):
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if re.search(r"sersk\[\w+\]|could not import", reason):
+        if re.search(r"sersk\[\w+\]|could not import|needs Chromium", reason):
             report.outcome = "failed"
             report.longrepr = f"{report.nodeid}: skipped, though SERSK_ALL_EXTRAS is set: {reason}"
 
