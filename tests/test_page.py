@@ -21,7 +21,9 @@ import pytest
 import soundfile as sf
 
 pytest.importorskip("gradio", reason="needs an extra: pip install 'sersk[serve]'", exc_type=ImportError)
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs an extra: pip install 'sersk[test]'")
+pytest.importorskip("playwright.sync_api", reason="needs an extra: pip install 'sersk[test]'")
+
+from playwright import sync_api
 
 from sersk import emotion_pipeline, make_emotional_speech, predict_emotions, save_model
 from sersk.serve.views import sign_of
@@ -330,7 +332,8 @@ def contrast(page, selector):
         """one => {
             const behind = [];
             for (let at = one; at; at = at.parentElement) behind.push(getComputedStyle(at).backgroundColor);
-            return [getComputedStyle(one).color, behind.find(c => !c.endsWith(', 0)') && c != 'transparent') || 'rgb(255, 255, 255)'];
+            const seen = behind.find(colour => !colour.endsWith(', 0)') && colour != 'transparent');
+            return [getComputedStyle(one).color, seen || 'rgb(255, 255, 255)'];
         }"""
     )
     shades = []
