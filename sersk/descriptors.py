@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .filterbanks import Array, FrameSettings, cosine_matrix
 from .measures import AMIN, contrast_bands, count_frames, measure_frames
-from .pitch import PITCH_SECONDS, track_pitch
+from .pitch import PITCH_SECONDS, find_peaks, track_pitch
 
 _TOP_DB = 80.0
 _SEMITONE_ZERO = 27.5  # Hz; the reference of eGeMAPS (Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417)
@@ -124,7 +124,7 @@ def measure(
     Returns
     -------
     dict of str to ndarray of shape (n_frames, n_values), float32
-        Raw measures by name.
+        Raw measures by name; those of the pitch are the peaks of `find_peaks`.
     """
     y = np.ascontiguousarray(waveform, dtype=np.float32)
     wanted = {_MEASURED_BY.get(family, family) for family in families}
@@ -136,7 +136,10 @@ def measure(
         longer = replace(settings, n_fft=pitch_frame_length(settings))
         run_of_all = slice(*run.indices(count_frames(len(y), settings)))
         measured = measure_frames(y, {"pitch"}, longer, run_of_all)
-    return measured | measure_frames(y, wanted, settings, run)
+    measured |= measure_frames(y, wanted, settings, run)
+    if "pitch" in measured:
+        measured["pitch"] = find_peaks(measured["pitch"])
+    return measured
 
 
 def finish(measured: Mapping[str, Array], families: Sequence[str], settings: FrameSettings) -> dict[str, Array]:

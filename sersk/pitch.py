@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -49,6 +50,25 @@ def _correlation_matrix(sr: int, n_fft: int) -> Array:
     return np.column_stack([weight, matrix / np.maximum(taper, 0.05)]).astype(np.float32)
 
 
+def count_pitch_bins(sr: int, n_fft: int) -> int:
+    """
+    Count the bins of a power spectrum that periodicity is told from.
+
+    Parameters
+    ----------
+    sr : int
+        Sampling rate in Hz.
+    n_fft : int
+        Frame length in samples.
+
+    Returns
+    -------
+    int
+        Bins above have no part in it.
+    """
+    return len(_correlation_matrix(sr, n_fft))
+
+
 def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     """
     Correlate every frame with itself at the lags of F0, from its power spectrum.
@@ -60,7 +80,7 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     Parameters
     ----------
     power : ndarray of shape (n_frames, n_bins)
-        Power spectra of Hann-windowed frames.
+        Power spectra of Hann-windowed frames; of all bins, or of as many as `count_pitch_bins` tells.
     sr : int
         Sampling rate in Hz.
     n_fft : int
@@ -76,7 +96,67 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     return product[:, 1:] / np.maximum(product[:, :1], np.float32(1e-12))
 
 
-def track_pitch(correlation: Array) -> Array:
+def find_peaks(correlation: Array) -> Array:
+    """
+    Find the periods that every frame may have: the peaks of its autocorrelation, which few lags are.
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (n_frames, n_lags)
+        What `periodicity` gives.
+
+    Returns
+    -------
+    ndarray of shape (n_frames, 3, n_most), float32
+        Height of each peak, its period in octaves above the shortest one, to the next lag, and in seconds, by a
+        parabola through its neighbours; after a frame's last one heights far below all others.
+    """
+    n_frames, n_lags = correlation.shape
+    flat = np.ascontiguousarray(correlation).ravel()
+    is_peak = np.zeros(correlation.shape, dtype=bool)
+    middle, found = flat[1:-1], is_peak.ravel()[1:-1]
+    np.greater(middle, flat[:-2], out=found)
+    found &= middle >= flat[2:]
+    found &= middle > 0
+    is_peak[:, [0, -1]] = False  # these have a neighbour in another frame
+    peaks = np.flatnonzero(is_peak)
+    frame = peaks // n_lags
+    lag = peaks - frame * n_lags
+    counts = np.bincount(frame, minlength=n_frames)
+    out = np.zeros((n_frames, 3, counts.max(initial=1)), dtype=np.float32)
+    out[:, 0] = _NO_PEAK
+    slot = np.arange(len(peaks)) - (np.cumsum(counts) - counts)[frame]
+    height, shift = _parabola(flat, peaks)
+    out[frame, 0, slot] = height
+    out[frame, 1, slot] = _octaves()[lag]
+    out[frame, 2, slot] = _lags()[lag] + shift / np.float32(_LAG_RATE)
+    return out
+
+
+def join_peaks(parts: Sequence[Array]) -> Array:
+    """
+    Put the peaks of successive frames together.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray of shape (n_frames, 3, n_most)
+        What `find_peaks` gives, of some frames each.
+
+    Returns
+    -------
+    ndarray of shape (n_frames of all, 3, n_most of all), float32
+        What `find_peaks` gives for all of them.
+    """
+    out = np.zeros((sum(map(len, parts)), 3, max(part.shape[2] for part in parts)), dtype=np.float32)
+    out[:, 0] = _NO_PEAK
+    first = 0
+    for part in parts:
+        out[first : first + len(part), :, : part.shape[2]] = part
+        first += len(part)
+    return out
+
+
+def track_pitch(peaks: Array) -> Array:
     """
     Choose the period of every frame of a clip.
 
@@ -87,8 +167,8 @@ def track_pitch(correlation: Array) -> Array:
 
     Parameters
     ----------
-    correlation : ndarray of shape (n_frames, n_lags)
-        What `periodicity` gives, for all frames of one clip.
+    peaks : ndarray of shape (n_frames, 3, n_most)
+        What `find_peaks` gives, for all frames of one clip.
 
     Returns
     -------
@@ -96,34 +176,29 @@ def track_pitch(correlation: Array) -> Array:
         F0 in Hz (the best candidate, also where the frame is unvoiced; 0 where there is none) and the voicing
         probability in [0, 1].
     """
-    lags, octaves = _lags(), _octaves()
-    # Few lags are peaks above 0: these alone are looked at closely, by a parabola through their neighbours.
-    middle = correlation[:, 1:-1]
-    is_peak = np.zeros(correlation.shape, dtype=bool)
-    np.greater(middle, correlation[:, :-2], out=is_peak[:, 1:-1])
-    is_peak[:, 1:-1] &= (middle >= correlation[:, 2:]) & (middle > 0)
-    peaks = np.flatnonzero(is_peak)
-    cost = np.float32(_OCTAVE_COST) * octaves
-    score = np.full(correlation.shape, _NO_PEAK, dtype=np.float32)
-    score.ravel()[peaks] = _parabola(correlation, peaks)[0] - cost[peaks % len(lags)]
-    rows = np.arange(len(score))
-    best = score.argmax(axis=1)
-    voiced = best[score[rows, best] + cost[best] > VOICED]
-    if len(voiced):
-        ordered = np.sort(octaves[voiced])
+    heights, octaves, _ = peaks.swapaxes(0, 1)
+    score = heights - np.float32(_OCTAVE_COST) * octaves
+    best = _best(peaks, score)
+    ordered = np.sort(best[best[:, 0] > VOICED, 1])
+    if len(ordered):
         median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
         score -= np.float32(_JUMP_COST) * np.abs(octaves - median)
-        best = score.argmax(axis=1)
-    height, shift = _parabola(correlation, best + rows * len(lags))
-    voicing = np.where(score[rows, best] > _NO_PEAK / 2, np.clip(height, 0.0, 1.0), np.float32(0.0))
-    period = np.where(voicing > 0, lags[best] + shift / np.float32(_LAG_RATE), np.float32(np.inf))
-    return np.stack([1 / period, voicing], axis=1)
+        best = _best(peaks, score)
+    voicing = np.clip(best[:, 0], np.float32(0.0), np.float32(1.0))
+    f0 = np.zeros_like(voicing)
+    np.divide(np.float32(1.0), best[:, 2], out=f0, where=voicing > 0)
+    return np.stack([f0, voicing], axis=1)
 
 
-def _parabola(correlation: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
-    """Height of peaks, given by flat indices, by a parabola through their neighbours, and their shift in lags."""
-    flat = correlation.ravel()
-    left, peak, right = flat.take(at - 1, mode="wrap"), flat.take(at), flat.take(at + 1, mode="wrap")
+def _best(peaks: Array, score: Array) -> Array:
+    """Take the peak with the highest score of each frame, (n_frames, 3)."""
+    best: Array = peaks[np.arange(len(peaks)), :, score.argmax(axis=1)]
+    return best
+
+
+def _parabola(flat: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """Height of peaks by a parabola through their neighbours, and their shift in lags."""
+    left, peak, right = flat.take(at - 1), flat.take(at), flat.take(at + 1)
     slope, bend = left - right, 2 * peak - left - right
-    bend[bend <= 0] = 1.0  # no peak
+    bend[bend <= 0] = 1.0  # it is rounded
     return peak + slope * slope / (8 * bend), -0.5 * slope / bend
