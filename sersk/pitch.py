@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from .filterbanks import Array
+
+Indices = npt.NDArray[np.intp]
 
 F0_MIN, F0_MAX = 60.0, 500.0
 # Frames between these lengths hold two periods of the lowest voice and one value of F0; others get frames of their own.
@@ -18,7 +21,6 @@ _BAND = 2500.0  # harmonics above are weak or noisy in speech
 _LAG_RATE = 12000.0
 _OCTAVE_COST = 0.02
 _JUMP_COST = 0.12
-_NO_PEAK = -9.0
 
 
 @lru_cache(maxsize=8)
@@ -96,9 +98,46 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     return product[:, 1:] / np.maximum(product[:, :1], np.float32(1e-12))
 
 
-def find_peaks(correlation: Array) -> Array:
+@dataclass(frozen=True)
+class Peaks:
     """
-    Find the periods that every frame may have: the peaks of its autocorrelation, which few lags are.
+    Hold the periods that frames may have: the peaks of their autocorrelation, which few lags are.
+
+    A slice of it holds those of some of the frames.
+
+    Parameters
+    ----------
+    first : ndarray of shape (n_frames + 1,)
+        Where the peaks of each frame begin.
+    best : ndarray of shape (n_frames,)
+        Which is a frame's highest, less the cost of a long period; anything where there is none.
+    height : ndarray of shape (n_peaks,)
+        Of each peak, by a parabola through its neighbours.
+    octave : ndarray of shape (n_peaks,)
+        Its period in octaves above the shortest one, to the next lag.
+    period : ndarray of shape (n_peaks,)
+        In seconds, by the parabola.
+    """
+
+    first: Indices
+    best: Indices
+    height: Array
+    octave: Array
+    period: Array
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+    def __getitem__(self, run: slice) -> Peaks:
+        start, stop, _ = run.indices(len(self))
+        begin, end = self.first[start], self.first[stop]
+        of_peaks = [values[begin:end] for values in (self.height, self.octave, self.period)]
+        return Peaks(self.first[start : stop + 1] - begin, self.best[start:stop] - begin, *of_peaks)
+
+
+def find_peaks(correlation: Array) -> Peaks:
+    """
+    Find the periods that frames may have.
 
     Parameters
     ----------
@@ -107,56 +146,49 @@ def find_peaks(correlation: Array) -> Array:
 
     Returns
     -------
-    ndarray of shape (n_frames, 3, n_most), float32
-        Height of each peak, its period in octaves above the shortest one, to the next lag, and in seconds, by a
-        parabola through its neighbours; after a frame's last one heights far below all others.
+    Peaks
+        Those above 0.
     """
     n_frames, n_lags = correlation.shape
     flat = np.ascontiguousarray(correlation).ravel()
-    is_peak = np.zeros(correlation.shape, dtype=bool)
-    middle, found = flat[1:-1], is_peak.ravel()[1:-1]
-    np.greater(middle, flat[:-2], out=found)
-    found &= middle >= flat[2:]
-    found &= middle > 0
-    is_peak[:, [0, -1]] = False  # these have a neighbour in another frame
-    peaks = np.flatnonzero(is_peak)
-    frame = peaks // n_lags
-    lag = peaks - frame * n_lags
-    counts = np.bincount(frame, minlength=n_frames)
-    out = np.zeros((n_frames, 3, counts.max(initial=1)), dtype=np.float32)
-    out[:, 0] = _NO_PEAK
-    slot = np.arange(len(peaks)) - (np.cumsum(counts) - counts)[frame]
-    height, shift = _parabola(flat, peaks)
-    out[frame, 0, slot] = height
-    out[frame, 1, slot] = _octaves()[lag]
-    out[frame, 2, slot] = _lags()[lag] + shift / np.float32(_LAG_RATE)
-    return out
+    rises = flat[1:] > flat[:-1]
+    is_peak = flat > 0
+    is_peak[1:-1] &= rises[:-1] > rises[1:]
+    is_peak.reshape(correlation.shape)[:, [0, -1]] = False  # a neighbour of these is of another frame
+    at = np.flatnonzero(is_peak)
+    lag = at % n_lags
+    height, shift = _parabola(flat, at)
+    octave = _octaves()[lag]
+    first = np.searchsorted(at, np.arange(n_frames + 1) * n_lags)
+    best = _best(height - np.float32(_OCTAVE_COST) * octave, first)
+    return Peaks(first, best, height, octave, _lags()[lag] + shift / np.float32(_LAG_RATE))
 
 
-def join_peaks(parts: Sequence[Array]) -> Array:
+def join_peaks(parts: Sequence[Peaks]) -> Peaks:
     """
     Put the peaks of successive frames together.
 
     Parameters
     ----------
-    parts : sequence of ndarray of shape (n_frames, 3, n_most)
-        What `find_peaks` gives, of some frames each.
+    parts : sequence of Peaks
+        Of some frames each.
 
     Returns
     -------
-    ndarray of shape (n_frames of all, 3, n_most of all), float32
-        What `find_peaks` gives for all of them.
+    Peaks
+        Of all of them.
     """
-    out = np.zeros((sum(map(len, parts)), 3, max(part.shape[2] for part in parts)), dtype=np.float32)
-    out[:, 0] = _NO_PEAK
-    first = 0
-    for part in parts:
-        out[first : first + len(part), :, : part.shape[2]] = part
-        first += len(part)
-    return out
+    before = np.cumsum([0, *(len(part.height) for part in parts)])
+    return Peaks(
+        np.concatenate([*(part.first[:-1] + n for part, n in zip(parts, before, strict=False)), before[-1:]]),
+        np.concatenate([part.best + n for part, n in zip(parts, before, strict=False)]),
+        np.concatenate([part.height for part in parts]),
+        np.concatenate([part.octave for part in parts]),
+        np.concatenate([part.period for part in parts]),
+    )
 
 
-def track_pitch(peaks: Array) -> Array:
+def track_pitch(peaks: Peaks) -> Array:
     """
     Choose the period of every frame of a clip.
 
@@ -167,7 +199,7 @@ def track_pitch(peaks: Array) -> Array:
 
     Parameters
     ----------
-    peaks : ndarray of shape (n_frames, 3, n_most)
+    peaks : Peaks
         What `find_peaks` gives, for all frames of one clip.
 
     Returns
@@ -176,27 +208,33 @@ def track_pitch(peaks: Array) -> Array:
         F0 in Hz (the best candidate, also where the frame is unvoiced; 0 where there is none) and the voicing
         probability in [0, 1].
     """
-    heights, octaves, _ = peaks.swapaxes(0, 1)
-    score = heights - np.float32(_OCTAVE_COST) * octaves
-    best = _best(peaks, score)
-    ordered = np.sort(best[best[:, 0] > VOICED, 1])
+    pitch = np.zeros((len(peaks), 2), dtype=np.float32)
+    some = np.flatnonzero(peaks.first[1:] > peaks.first[:-1])
+    best = peaks.best[some]
+    ordered = np.sort(peaks.octave[best[peaks.height[best] > VOICED]])
     if len(ordered):
         median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-        score -= np.float32(_JUMP_COST) * np.abs(octaves - median)
-        best = _best(peaks, score)
-    voicing = np.clip(best[:, 0], np.float32(0.0), np.float32(1.0))
-    f0 = np.zeros_like(voicing)
-    np.divide(np.float32(1.0), best[:, 2], out=f0, where=voicing > 0)
-    return np.stack([f0, voicing], axis=1)
+        score = peaks.height - np.float32(_OCTAVE_COST) * peaks.octave
+        score -= np.float32(_JUMP_COST) * np.abs(peaks.octave - median)
+        best = _best(score, peaks.first)[some]
+    pitch[some, 0] = 1 / peaks.period[best]
+    pitch[some, 1] = np.minimum(peaks.height[best], 1)
+    return pitch
 
 
-def _best(peaks: Array, score: Array) -> Array:
-    """Take the peak with the highest score of each frame, (n_frames, 3)."""
-    best: Array = peaks[np.arange(len(peaks)), :, score.argmax(axis=1)]
+def _best(score: Array, first: Indices) -> Indices:
+    """Tell which peak of each frame has the highest score, the first of several; anything where there is none."""
+    best = np.zeros(len(first) - 1, dtype=np.intp)
+    counts = np.diff(first)
+    some = np.flatnonzero(counts)
+    if len(some):
+        highest = np.maximum.reduceat(score, first[some])
+        at = np.flatnonzero(score == np.repeat(highest, counts[some]))[::-1]
+        best[np.searchsorted(first, at, side="right") - 1] = at
     return best
 
 
-def _parabola(flat: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+def _parabola(flat: Array, at: Indices) -> tuple[Array, Array]:
     """Height of peaks by a parabola through their neighbours, and their shift in lags."""
     left, peak, right = flat.take(at - 1), flat.take(at), flat.take(at + 1)
     slope, bend = left - right, 2 * peak - left - right
