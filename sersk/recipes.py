@@ -266,7 +266,7 @@ class VectorRecipe(Recipe):
         margin = DELTA_REACH * max(self.deltas, 1) + 1  # the flux of a frame needs one frame more
         return slice(max(span.start - margin, 0), span.stop + margin)
 
-    def _describe(self, measured: Mapping[str, Array], n_samples: int) -> Array:
+    def _describe(self, measured: Mapping[str, Any], n_samples: int) -> Array:
         """Make the vector of a clip of so many samples."""
         step = self.settings.hop_length / self.settings.sr
         finished = finish(measured, self.families, self.settings)

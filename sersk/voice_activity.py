@@ -8,7 +8,7 @@ import scipy.fft
 
 from .descriptors import pitch_frame_length
 from .filterbanks import Array, FrameSettings
-from .pitch import VOICED, count_pitch_bins, find_peaks, join_peaks, periodicity, track_pitch
+from .pitch import VOICED, Peaks, count_pitch_bins, find_peaks, join_peaks, periodicity, track_pitch
 
 Mask = npt.NDArray[np.bool_]
 
@@ -59,7 +59,7 @@ class VoiceActivity:
         self._weight = np.where(frequencies < _LOWEST, 0.0, frequencies / 1000).astype(np.float32)
         self._waiting = np.zeros(0, dtype=np.float32)  # what the next frame begins with
         self._first = 0  # number of the first frame that is kept
-        self._kept: list[tuple[Array, Array]] = []
+        self._kept: list[tuple[Peaks, Array]] = []
 
     def add(self, piece: npt.ArrayLike) -> None:
         """
@@ -98,8 +98,9 @@ class VoiceActivity:
         first, end = -(-start // self._hop), (stop - self._n_frame) // self._hop + 1
         if end <= first:
             return 0.0
-        peaks, level = (values[first - self._first : end - self._first] for values in self._join())
-        return float(speech_frames(peaks, level).mean())
+        peaks, level = self._join()
+        frames = slice(first - self._first, end - self._first)
+        return float(speech_frames(peaks[frames], level[frames]).mean())
 
     def forget(self, before: int) -> None:
         """
@@ -116,7 +117,7 @@ class VoiceActivity:
             self._kept = [(peaks[n_old:], level[n_old:])]
             self._first += n_old
 
-    def _join(self) -> tuple[Array, Array]:
+    def _join(self) -> tuple[Peaks, Array]:
         """Give what was measured of all frames that are kept."""
         if len(self._kept) > 1:
             peaks, levels = zip(*self._kept, strict=True)
@@ -124,13 +125,13 @@ class VoiceActivity:
         return self._kept[0]
 
 
-def speech_frames(peaks: Array, level: Array) -> Mask:
+def speech_frames(peaks: Peaks, level: Array) -> Mask:
     """
     Tell the frames that are speech.
 
     Parameters
     ----------
-    peaks : ndarray of shape (n_frames, 3, n_most)
+    peaks : Peaks
         What `sersk.pitch.find_peaks` gives, for frames of about 64 ms that overlap by half.
     level : ndarray of shape (n_frames,)
         Root mean square of each.

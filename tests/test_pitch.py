@@ -7,6 +7,7 @@ import pytest
 
 from sersk.descriptors import describe
 from sersk.filterbanks import FrameSettings
+from sersk.measures import measure_frames
 from sersk.pitch import VOICED, find_peaks, join_peaks, periodicity, track_pitch
 
 SPECTRA = {
@@ -120,7 +121,6 @@ def test_frames_without_a_peak_leave_the_other_frames_alone():
     both = find_peaks(np.concatenate([correlation, np.tile(falling, (500, 1))]))
     pitch = track_pitch(both)
     np.testing.assert_array_equal(pitch[: len(correlation)], track_pitch(find_peaks(correlation)))
-    np.testing.assert_array_equal(both, join_peaks([find_peaks(correlation), both[len(correlation) :, :, :1]]))
     assert not pitch[len(correlation) :].any()
 
 
@@ -131,3 +131,16 @@ def test_a_frame_without_any_peak_has_no_pitch_whatever_its_neighbours_have():
     f0, voicing = track_pitch(find_peaks(np.stack([voiced, rumble, voiced]).astype(np.float32))).T
     np.testing.assert_allclose(f0, [150, 0, 150], rtol=0.01)
     np.testing.assert_allclose(voicing, [1, 0, 1], atol=0.01)
+
+
+def test_peaks_of_a_run_of_frames_are_a_slice(speechlike):
+    y = np.concatenate([speechlike(1.0, seed=1), np.zeros(4000, np.float32), speechlike(1.0, seed=2)])
+    correlation = measure_frames(y, {"pitch"}, FrameSettings(sr=16000))["pitch"]
+    peaks = find_peaks(correlation)
+    joined = join_peaks([peaks[:1], peaks[1:40], peaks[40:]])
+    assert len(joined) == len(peaks) == len(correlation)
+    for run in (slice(0, 30), slice(25, 90), slice(100, None), slice(None)):
+        expected = track_pitch(find_peaks(correlation[run]))
+        assert len(peaks[run]) == len(expected)
+        np.testing.assert_array_equal(track_pitch(peaks[run]), expected)
+        np.testing.assert_array_equal(track_pitch(joined[run]), expected)
