@@ -256,7 +256,7 @@ class VectorRecipe(Recipe):
             window = {name: values[start : start + n_frames] for name, values in measured.items()}
             run = self._run(window["rms"]) if "log_rms" in self.families else slice(None)
             vectors.append(self._describe({name: values[run] for name, values in window.items()}, n_samples))
-        return np.stack(vectors).astype(np.float32, copy=False)
+        return np.stack(vectors)
 
     def _run(self, rms: Array) -> slice:
         """Frames that anything asked for depends on: silence before and after speech is left out where it may be."""
