@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .filterbanks import Array, FrameSettings, cosine_matrix
 from .measures import AMIN, contrast_bands, count_frames, measure_frames
-from .pitch import PITCH_SECONDS, track_pitch
+from .pitch import PITCH_SECONDS, find_peaks, track_pitch
 
 _TOP_DB = 80.0
 _SEMITONE_ZERO = 27.5  # Hz; the reference of eGeMAPS (Eyben et al. 2016, doi 10.1109/TAFFC.2015.2457417)
@@ -104,7 +105,7 @@ def describe(waveform: npt.ArrayLike, families: Sequence[str], settings: FrameSe
 
 def measure(
     waveform: npt.ArrayLike, families: Sequence[str], settings: FrameSettings, run: slice = slice(None)
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """
     Measure every frame by itself, before anything is related to the clip as a whole.
 
@@ -123,29 +124,32 @@ def measure(
 
     Returns
     -------
-    dict of str to ndarray of shape (n_frames, n_values), float32
-        Raw measures by name.
+    dict of str to ndarray of shape (n_frames, n_values), float32, or Peaks
+        Raw measures by name; the pitch's are its candidates. A slice of each is of a run of frames.
     """
     y = np.ascontiguousarray(waveform, dtype=np.float32)
     wanted = {_MEASURED_BY.get(family, family) for family in families}
     if "chroma" in wanted and settings.tuning is None:
         settings = replace(settings, tuning=estimate_tuning(y, settings))
-    measured: dict[str, Array] = {}
+    measured: dict[str, Any] = {}
     if "pitch" in wanted and pitch_frame_length(settings) != settings.n_fft:
         wanted.remove("pitch")
         longer = replace(settings, n_fft=pitch_frame_length(settings))
         run_of_all = slice(*run.indices(count_frames(len(y), settings)))
         measured = measure_frames(y, {"pitch"}, longer, run_of_all)
-    return measured | measure_frames(y, wanted, settings, run)
+    measured |= measure_frames(y, wanted, settings, run)
+    if "pitch" in measured:
+        measured["pitch"] = find_peaks(measured["pitch"])
+    return measured
 
 
-def finish(measured: Mapping[str, Array], families: Sequence[str], settings: FrameSettings) -> dict[str, Array]:
+def finish(measured: Mapping[str, Any], families: Sequence[str], settings: FrameSettings) -> dict[str, Array]:
     """
     Make descriptors of what was measured: decibels relative to the clip's loudest frame, F0 near its speaker's.
 
     Parameters
     ----------
-    measured : mapping of str to ndarray of shape (n_frames, n_values)
+    measured : mapping of str to ndarray of shape (n_frames, n_values), or Peaks
         What `measure` gives, or a run of these frames.
     families : sequence of str
         Names out of ``FAMILIES``.
@@ -165,7 +169,7 @@ def finish(measured: Mapping[str, Array], families: Sequence[str], settings: Fra
     return {family: _finish(family, known, settings) for family in families}
 
 
-def _finish(family: str, known: Mapping[str, Array], settings: FrameSettings) -> Array:
+def _finish(family: str, known: Mapping[str, Any], settings: FrameSettings) -> Array:
     """Make one family."""
     if family == "mfcc":
         return known["log_mel"] @ cosine_matrix(settings.n_mels, settings.n_mfcc)

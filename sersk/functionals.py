@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
 
 from .filterbanks import Array
+
+Indices = npt.NDArray[np.intp]
 
 FUNCTIONALS = ("mean", "std", "min", "max", "range", "iqr", "skewness", "kurtosis", "slope")
 # Those that are no ranks, and the ranks, in percent, of those with a name; two of them stand for their difference.
@@ -77,8 +80,7 @@ def summarize(series: Array, functionals: Sequence[str], seconds_per_frame: floa
     # Below rounding a constant is constant: its spread is no spread, and must not be divided by.
     varies = variance > (1e-6 * np.abs(mean) + 1e-12) ** 2
     std = np.sqrt(variance * varies)
-    percents = [_RANGES[name] if name in _RANGES else (int(name[1:]),) for name in functionals if name not in _MOMENTS]
-    ranked = _percentiles(series, [percent for some in percents for percent in some])
+    ranked = _percentiles(series, _percents(tuple(functionals)))
 
     def moment(power: int) -> npt.NDArray[np.float64]:
         # Of standardised values: those of a very weak or loud mel band leave single precision in the 4th power.
@@ -105,17 +107,31 @@ def summarize(series: Array, functionals: Sequence[str], seconds_per_frame: floa
     return out
 
 
-def _percentiles(series: Array, percents: Sequence[int]) -> Iterator[Array]:
+@lru_cache(maxsize=64)
+def _percents(functionals: tuple[str, ...]) -> tuple[int, ...]:
+    """List the ranks, in percent, that functionals are made from."""
+    ranks = (_RANGES[name] if name in _RANGES else (int(name[1:]),) for name in functionals if name not in _MOMENTS)
+    return tuple(percent for some in ranks for percent in some)
+
+
+@lru_cache(maxsize=1024)
+def _positions(percents: tuple[int, ...], n_frames: int) -> tuple[Indices, Indices, Array]:
+    """Tell between which of ordered values percentiles lie, and how far behind the first of both."""
+    position = np.array(percents) / 100 * (n_frames - 1)
+    low = position.astype(np.intp)
+    return low, np.minimum(low + 1, n_frames - 1), (position - low).astype(np.float32)
+
+
+def _percentiles(series: Array, percents: tuple[int, ...]) -> Iterator[Array]:
     """Interpolate linearly between the two nearest of the ordered values of each row; one sort serves all."""
     if not percents:
         return iter(())
     ordered = np.sort(series, axis=1)
-    position = np.array(percents) / 100 * (ordered.shape[1] - 1)
-    low = position.astype(int)
+    low, high, share = _positions(percents, ordered.shape[1])
     values = ordered.take(low, axis=1)
-    above = ordered.take(np.minimum(low + 1, ordered.shape[1] - 1), axis=1)
+    above = ordered.take(high, axis=1)
     above -= values
-    above *= (position - low).astype(np.float32)
+    above *= share
     values += above
     return iter(values.T)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from .filterbanks import Array
+
+Indices = npt.NDArray[np.intp]
 
 F0_MIN, F0_MAX = 60.0, 500.0
 # Frames between these lengths hold two periods of the lowest voice and one value of F0; others get frames of their own.
@@ -17,7 +21,6 @@ _BAND = 2500.0  # harmonics above are weak or noisy in speech
 _LAG_RATE = 12000.0
 _OCTAVE_COST = 0.02
 _JUMP_COST = 0.12
-_NO_PEAK = -9.0
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +52,25 @@ def _correlation_matrix(sr: int, n_fft: int) -> Array:
     return np.column_stack([weight, matrix / np.maximum(taper, 0.05)]).astype(np.float32)
 
 
+def count_pitch_bins(sr: int, n_fft: int) -> int:
+    """
+    Count the bins of a power spectrum that periodicity is told from.
+
+    Parameters
+    ----------
+    sr : int
+        Sampling rate in Hz.
+    n_fft : int
+        Frame length in samples.
+
+    Returns
+    -------
+    int
+        Bins above have no part in it.
+    """
+    return len(_correlation_matrix(sr, n_fft))
+
+
 def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     """
     Correlate every frame with itself at the lags of F0, from its power spectrum.
@@ -60,7 +82,7 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     Parameters
     ----------
     power : ndarray of shape (n_frames, n_bins)
-        Power spectra of Hann-windowed frames.
+        Power spectra of Hann-windowed frames; of all bins, or of as many as `count_pitch_bins` tells.
     sr : int
         Sampling rate in Hz.
     n_fft : int
@@ -76,7 +98,97 @@ def periodicity(power: Array, sr: int, n_fft: int) -> Array:
     return product[:, 1:] / np.maximum(product[:, :1], np.float32(1e-12))
 
 
-def track_pitch(correlation: Array) -> Array:
+@dataclass(frozen=True)
+class Peaks:
+    """
+    Hold the periods that frames may have: the peaks of their autocorrelation, which few lags are.
+
+    A slice of it holds those of some of the frames.
+
+    Parameters
+    ----------
+    first : ndarray of shape (n_frames + 1,)
+        Where the peaks of each frame begin.
+    best : ndarray of shape (n_frames,)
+        Which is a frame's highest, less the cost of a long period; anything where there is none.
+    height : ndarray of shape (n_peaks,)
+        Of each peak, by a parabola through its neighbours.
+    octave : ndarray of shape (n_peaks,)
+        Its period in octaves above the shortest one, to the next lag.
+    period : ndarray of shape (n_peaks,)
+        In seconds, by the parabola.
+    """
+
+    first: Indices
+    best: Indices
+    height: Array
+    octave: Array
+    period: Array
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+    def __getitem__(self, run: slice) -> Peaks:
+        start, stop, _ = run.indices(len(self))
+        begin, end = self.first[start], self.first[stop]
+        of_peaks = [values[begin:end] for values in (self.height, self.octave, self.period)]
+        return Peaks(self.first[start : stop + 1] - begin, self.best[start:stop] - begin, *of_peaks)
+
+
+def find_peaks(correlation: Array) -> Peaks:
+    """
+    Find the periods that frames may have.
+
+    Parameters
+    ----------
+    correlation : ndarray of shape (n_frames, n_lags)
+        What `periodicity` gives.
+
+    Returns
+    -------
+    Peaks
+        Those above 0.
+    """
+    n_frames, n_lags = correlation.shape
+    flat = np.ascontiguousarray(correlation).ravel()
+    rises = flat[1:] > flat[:-1]
+    is_peak = flat > 0
+    is_peak[1:-1] &= rises[:-1] > rises[1:]
+    is_peak.reshape(correlation.shape)[:, [0, -1]] = False  # a neighbour of these is of another frame
+    at = np.flatnonzero(is_peak)
+    lag = at % n_lags
+    height, shift = _parabola(flat, at)
+    octave = _octaves()[lag]
+    first = np.searchsorted(at, np.arange(n_frames + 1) * n_lags)
+    best = _best(height - np.float32(_OCTAVE_COST) * octave, first)
+    return Peaks(first, best, height, octave, _lags()[lag] + shift / np.float32(_LAG_RATE))
+
+
+def join_peaks(parts: Sequence[Peaks]) -> Peaks:
+    """
+    Put the peaks of successive frames together.
+
+    Parameters
+    ----------
+    parts : sequence of Peaks
+        Of some frames each.
+
+    Returns
+    -------
+    Peaks
+        Of all of them.
+    """
+    before = np.cumsum([0, *(len(part.height) for part in parts)])
+    return Peaks(
+        np.concatenate([*(part.first[:-1] + n for part, n in zip(parts, before, strict=False)), before[-1:]]),
+        np.concatenate([part.best + n for part, n in zip(parts, before, strict=False)]),
+        np.concatenate([part.height for part in parts]),
+        np.concatenate([part.octave for part in parts]),
+        np.concatenate([part.period for part in parts]),
+    )
+
+
+def track_pitch(peaks: Peaks) -> Array:
     """
     Choose the period of every frame of a clip.
 
@@ -87,8 +199,8 @@ def track_pitch(correlation: Array) -> Array:
 
     Parameters
     ----------
-    correlation : ndarray of shape (n_frames, n_lags)
-        What `periodicity` gives, for all frames of one clip.
+    peaks : Peaks
+        What `find_peaks` gives, for all frames of one clip.
 
     Returns
     -------
@@ -96,34 +208,35 @@ def track_pitch(correlation: Array) -> Array:
         F0 in Hz (the best candidate, also where the frame is unvoiced; 0 where there is none) and the voicing
         probability in [0, 1].
     """
-    lags, octaves = _lags(), _octaves()
-    # Few lags are peaks above 0: these alone are looked at closely, by a parabola through their neighbours.
-    middle = correlation[:, 1:-1]
-    is_peak = np.zeros(correlation.shape, dtype=bool)
-    np.greater(middle, correlation[:, :-2], out=is_peak[:, 1:-1])
-    is_peak[:, 1:-1] &= (middle >= correlation[:, 2:]) & (middle > 0)
-    peaks = np.flatnonzero(is_peak)
-    cost = np.float32(_OCTAVE_COST) * octaves
-    score = np.full(correlation.shape, _NO_PEAK, dtype=np.float32)
-    score.ravel()[peaks] = _parabola(correlation, peaks)[0] - cost[peaks % len(lags)]
-    rows = np.arange(len(score))
-    best = score.argmax(axis=1)
-    voiced = best[score[rows, best] + cost[best] > VOICED]
-    if len(voiced):
-        ordered = np.sort(octaves[voiced])
+    pitch = np.zeros((len(peaks), 2), dtype=np.float32)
+    some = np.flatnonzero(peaks.first[1:] > peaks.first[:-1])
+    best = peaks.best[some]
+    ordered = np.sort(peaks.octave[best[peaks.height[best] > VOICED]])
+    if len(ordered):
         median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-        score -= np.float32(_JUMP_COST) * np.abs(octaves - median)
-        best = score.argmax(axis=1)
-    height, shift = _parabola(correlation, best + rows * len(lags))
-    voicing = np.where(score[rows, best] > _NO_PEAK / 2, np.clip(height, 0.0, 1.0), np.float32(0.0))
-    period = np.where(voicing > 0, lags[best] + shift / np.float32(_LAG_RATE), np.float32(np.inf))
-    return np.stack([1 / period, voicing], axis=1)
+        score = peaks.height - np.float32(_OCTAVE_COST) * peaks.octave
+        score -= np.float32(_JUMP_COST) * np.abs(peaks.octave - median)
+        best = _best(score, peaks.first)[some]
+    pitch[some, 0] = 1 / peaks.period[best]
+    pitch[some, 1] = np.minimum(peaks.height[best], 1)
+    return pitch
 
 
-def _parabola(correlation: Array, at: npt.NDArray[np.intp]) -> tuple[Array, Array]:
-    """Height of peaks, given by flat indices, by a parabola through their neighbours, and their shift in lags."""
-    flat = correlation.ravel()
-    left, peak, right = flat.take(at - 1, mode="wrap"), flat.take(at), flat.take(at + 1, mode="wrap")
+def _best(score: Array, first: Indices) -> Indices:
+    """Tell which peak of each frame has the highest score, the first of several; anything where there is none."""
+    best = np.zeros(len(first) - 1, dtype=np.intp)
+    counts = np.diff(first)
+    some = np.flatnonzero(counts)
+    if len(some):
+        highest = np.maximum.reduceat(score, first[some])
+        at = np.flatnonzero(score == np.repeat(highest, counts[some]))[::-1]
+        best[np.searchsorted(first, at, side="right") - 1] = at
+    return best
+
+
+def _parabola(flat: Array, at: Indices) -> tuple[Array, Array]:
+    """Height of peaks by a parabola through their neighbours, and their shift in lags."""
+    left, peak, right = flat.take(at - 1), flat.take(at), flat.take(at + 1)
     slope, bend = left - right, 2 * peak - left - right
-    bend[bend <= 0] = 1.0  # no peak
+    bend[bend <= 0] = 1.0  # it is rounded
     return peak + slope * slope / (8 * bend), -0.5 * slope / bend

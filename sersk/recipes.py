@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .clip_values import CLIP_VALUES, ClipFrames, active_span, clip_value_names
+from .clip_values import CLIP_VALUES, ClipFrames, Mask, active_span, clip_value_names
 from .descriptors import FAMILIES, describe, descriptor_names, finish, measure, power_to_db
 from .filterbanks import Array, FrameSettings
 from .functionals import DELTA_REACH, FUNCTIONALS, delta, is_functional, summarize
@@ -177,12 +177,10 @@ class VectorRecipe(Recipe):
             needed["mfcc"] = None
         return list(needed)
 
-    def _groups(self) -> list[tuple[list[str], tuple[str | None, ...]]]:
-        """Families, and the regions that their functionals are taken over; None are the voiced frames, or no frame."""
-        voiced = [family for family in self.descriptors if family in _OF_VOICED_FRAMES]
-        others = [family for family in self.descriptors if family not in _OF_VOICED_FRAMES]
-        groups: list[tuple[list[str], tuple[str | None, ...]]] = [(others, self.regions), (voiced, (None,))]
-        return [group for group in groups if group[0]]
+    def _parted(self) -> tuple[list[str], list[str]]:
+        """Part the families into those whose functionals are taken over regions, and over voiced frames, or none."""
+        over_regions = [family for family in self.descriptors if family not in _OF_VOICED_FRAMES]
+        return over_regions, [family for family in self.descriptors if family in _OF_VOICED_FRAMES]
 
     def names(self) -> list[str]:
         """
@@ -194,7 +192,8 @@ class VectorRecipe(Recipe):
             Such as mfcc_1_delta_active_mean; the region "all" is not named.
         """
         names = []
-        for families, regions in self._groups():
+        over_regions, over_voiced = self._parted()
+        for families, regions in ((over_regions, self.regions), (over_voiced, (None,))):
             of_descriptors = self._descriptor_names(families)
             for order in _ORDERS[: self.deltas + 1]:
                 for region in regions:
@@ -252,12 +251,12 @@ class VectorRecipe(Recipe):
         """
         measured = measure(waveform, self.families, self.settings)
         n_frames = 1 + n_samples // self.settings.hop_length
-        vectors = np.empty((len(starts), len(self.names())), dtype=np.float32)
-        for vector, start in zip(vectors, starts, strict=True):
+        vectors = []
+        for start in starts:
             window = {name: values[start : start + n_frames] for name, values in measured.items()}
             run = self._run(window["rms"]) if "log_rms" in self.families else slice(None)
-            vector[:] = self._describe({name: values[run] for name, values in window.items()}, n_samples)
-        return vectors
+            vectors.append(self._describe({name: values[run] for name, values in window.items()}, n_samples))
+        return np.stack(vectors)
 
     def _run(self, rms: Array) -> slice:
         """Frames that anything asked for depends on: silence before and after speech is left out where it may be."""
@@ -267,25 +266,36 @@ class VectorRecipe(Recipe):
         margin = DELTA_REACH * max(self.deltas, 1) + 1  # the flux of a frame needs one frame more
         return slice(max(span.start - margin, 0), span.stop + margin)
 
-    def _describe(self, measured: Mapping[str, Array], n_samples: int) -> Array:
+    def _describe(self, measured: Mapping[str, Any], n_samples: int) -> Array:
         """Make the vector of a clip of so many samples."""
         step = self.settings.hop_length / self.settings.sr
         finished = finish(measured, self.families, self.settings)
         frames = {family: array.T for family, array in finished.items()}
         clip = ClipFrames(frames, step, n_samples / self.settings.sr)
-        parts: list[Array] = []
-        for families, regions in self._groups():
-            # All orders in one array, since most of the time of small arrays goes into calls.
-            orders = np.concatenate([*self._orders(np.concatenate([frames[family] for family in families]))])
-            parted = [
-                summarize(orders[:, clip.voiced if region is None else clip.region(region)], self.functionals, step)
-                for region in regions
-            ]
-            # (regions, orders * descriptors, functionals) -> a column for each order, region, descriptor, functional
-            by_order = np.stack(parted).reshape(len(regions), self.deltas + 1, -1)
-            parts.append(by_order.swapaxes(0, 1).ravel())
+        parts = self._functionals_of(clip) if self.descriptors else []
         parts += [CLIP_VALUES[name](clip).astype(np.float32) for name in self.clip_values]
         return np.concatenate(parts)
+
+    def _functionals_of(self, clip: ClipFrames) -> list[Array]:
+        """Take the functionals; the columns go by order, then by region, then by descriptor."""
+        over_regions, over_voiced = self._parted()
+        series = np.concatenate([clip.frames[family] for family in (*over_regions, *over_voiced)])
+        # All orders of all descriptors in one array, since most of the time of small arrays goes into calls.
+        orders = np.concatenate([*self._orders(series)])
+        shape = self.deltas + 1, len(series), len(self.functionals)
+
+        def table(where: Mask | slice) -> Array:
+            return summarize(orders[:, where], self.functionals, clip.seconds_per_frame).reshape(shape)
+
+        tables = {region: table(clip.region(region)) for region in self.regions if over_regions}
+        n_first = sum(len(clip.frames[family]) for family in over_regions)
+        parts = []
+        if over_regions:
+            parts.append(np.stack([of_region[:, :n_first] for of_region in tables.values()], axis=1).ravel())
+        if over_voiced:
+            known = tables.get("voiced") if clip.voiced.any() else None  # the region is another where there are none
+            parts.append((table(clip.voiced) if known is None else known)[:, n_first:].ravel())
+        return parts
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import scipy.fft
 
 from .descriptors import pitch_frame_length
 from .filterbanks import Array, FrameSettings
-from .pitch import VOICED, periodicity, track_pitch
+from .pitch import VOICED, Peaks, count_pitch_bins, find_peaks, join_peaks, periodicity, track_pitch
 
 Mask = npt.NDArray[np.bool_]
 
@@ -55,11 +55,11 @@ class VoiceActivity:
         self._n_frame = n_frame = pitch_frame_length(FrameSettings(sr=sr))
         self._hop = n_frame // 2
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi / n_frame * np.arange(n_frame))).astype(np.float32)
-        frequencies = np.fft.rfftfreq(n_frame, 1 / sr)
+        frequencies = np.fft.rfftfreq(n_frame, 1 / sr)[: count_pitch_bins(sr, n_frame)]
         self._weight = np.where(frequencies < _LOWEST, 0.0, frequencies / 1000).astype(np.float32)
         self._waiting = np.zeros(0, dtype=np.float32)  # what the next frame begins with
         self._first = 0  # number of the first frame that is kept
-        self._kept: list[tuple[Array, Array]] = []
+        self._kept: list[tuple[Peaks, Array]] = []
 
     def add(self, piece: npt.ArrayLike) -> None:
         """
@@ -75,10 +75,10 @@ class VoiceActivity:
         for first in range(0, n_frames, _BLOCK):
             some = waiting[first * self._hop : (min(first + _BLOCK, n_frames) + 1) * self._hop]
             frames = np.lib.stride_tricks.sliding_window_view(some, self._n_frame)[:: self._hop]
-            spectrum = scipy.fft.rfft(frames * self._window, overwrite_x=True)
+            spectrum = scipy.fft.rfft(frames * self._window, overwrite_x=True)[:, : len(self._weight)]
             power = (np.square(spectrum.real) + np.square(spectrum.imag)) * self._weight
             level = np.sqrt(np.einsum("ij,ij->i", frames, frames) / np.float32(self._n_frame))
-            self._kept.append((periodicity(power, self._sr, self._n_frame), level))
+            self._kept.append((find_peaks(periodicity(power, self._sr, self._n_frame)), level))
         self._waiting = waiting[n_frames * self._hop :]
 
     def share(self, start: int, stop: int) -> float:
@@ -98,8 +98,9 @@ class VoiceActivity:
         first, end = -(-start // self._hop), (stop - self._n_frame) // self._hop + 1
         if end <= first:
             return 0.0
-        correlation, level = (values[first - self._first : end - self._first] for values in self._join())
-        return float(speech_frames(correlation, level).mean())
+        peaks, level = self._join()
+        frames = slice(first - self._first, end - self._first)
+        return float(speech_frames(peaks[frames], level[frames]).mean())
 
     def forget(self, before: int) -> None:
         """
@@ -112,26 +113,26 @@ class VoiceActivity:
         """
         n_old = before // self._hop - self._first
         if n_old > 0 and self._kept:
-            correlation, level = self._join()
-            self._kept = [(correlation[n_old:], level[n_old:])]
+            peaks, level = self._join()
+            self._kept = [(peaks[n_old:], level[n_old:])]
             self._first += n_old
 
-    def _join(self) -> tuple[Array, Array]:
+    def _join(self) -> tuple[Peaks, Array]:
         """Give what was measured of all frames that are kept."""
         if len(self._kept) > 1:
-            correlations, levels = zip(*self._kept, strict=True)
-            self._kept = [(np.concatenate(correlations), np.concatenate(levels))]
+            peaks, levels = zip(*self._kept, strict=True)
+            self._kept = [(join_peaks(peaks), np.concatenate(levels))]
         return self._kept[0]
 
 
-def speech_frames(correlation: Array, level: Array) -> Mask:
+def speech_frames(peaks: Peaks, level: Array) -> Mask:
     """
     Tell the frames that are speech.
 
     Parameters
     ----------
-    correlation : ndarray of shape (n_frames, n_lags)
-        What `sersk.pitch.periodicity` gives, for frames of about 64 ms that overlap by half.
+    peaks : Peaks
+        What `sersk.pitch.find_peaks` gives, for frames of about 64 ms that overlap by half.
     level : ndarray of shape (n_frames,)
         Root mean square of each.
 
@@ -140,7 +141,7 @@ def speech_frames(correlation: Array, level: Array) -> Mask:
     ndarray of shape (n_frames,), bool
         Voices, and what is close to them.
     """
-    f0, voicing = track_pitch(correlation).T
+    f0, voicing = track_pitch(peaks).T
     voiced: Mask = (voicing > VOICED) & (level > _FLOOR)
     steady = _steady(voiced, 12 * np.log2(np.maximum(f0, 1)))
     return _near(_in_runs(voiced & ~steady, _SHORTEST), _REACH)
@@ -153,8 +154,9 @@ def _steady(voiced: Mask, semitones: Array) -> Mask:
     if len(pitch) < _STEADY:
         found[:] = False
         return found
-    runs = np.lib.stride_tricks.sliding_window_view(pitch, _STEADY)
-    found[voiced] = _cover(runs.max(axis=1) - runs.min(axis=1) < _STEADY_SEMITONES, _STEADY)
+    n_runs = len(pitch) - _STEADY + 1
+    runs = np.lib.stride_tricks.sliding_window_view(pitch, n_runs)  # a column each
+    found[voiced] = _cover(runs.max(axis=0) - runs.min(axis=0) < _STEADY_SEMITONES, _STEADY)
     return found
 
 

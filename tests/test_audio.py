@@ -467,6 +467,15 @@ def test_pairs_and_file_objects_come_in_pieces_too(write, small_blocks, sr):
         np.testing.assert_array_equal(np.concatenate(list(stream_audio(source, sr))), expected)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(500, 1), (500, 2), (96000, 2)])
+def test_pieces_are_no_longer_than_about_a_minute_and_of_no_more_numbers_than_a_block(rate, channels):
+    seconds = 30 if rate > 500 else 200
+    pieces = list(stream_audio((np.zeros((seconds * rate, channels), np.int16), rate), rate))
+    assert sum(map(len, pieces)) == seconds * rate
+    assert len(pieces) > 1
+    assert max(map(len, pieces)) <= min(64 * rate, sersk.audio._BLOCK / channels)
+
+
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_samples_without_a_header_come_as_they_arrive(rate):
     samples = (signal(6000)[:, 0] * 2**15).astype("<i2")

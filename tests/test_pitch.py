@@ -7,7 +7,8 @@ import pytest
 
 from sersk.descriptors import describe
 from sersk.filterbanks import FrameSettings
-from sersk.pitch import VOICED, periodicity, track_pitch
+from sersk.measures import measure_frames
+from sersk.pitch import VOICED, find_peaks, join_peaks, periodicity, track_pitch
 
 SPECTRA = {
     "1/k": lambda hz, k: 1.0 / k,
@@ -99,7 +100,7 @@ def test_a_periodic_frame_peaks_at_one_whatever_its_f0():
     for hz in (80, 200, 400):
         frame = np.hanning(n_fft + 1)[:-1] * harmonic(np.full(n_fft, hz), sr, snr=80)
         power = (np.abs(np.fft.rfft(frame)) ** 2).astype(np.float32)[None]
-        voicing = track_pitch(periodicity(power, sr, n_fft))[0, 1]
+        voicing = track_pitch(find_peaks(periodicity(power, sr, n_fft)))[0, 1]
         assert voicing == pytest.approx(1.0, abs=0.02)
 
 
@@ -117,9 +118,9 @@ def test_frames_without_a_peak_leave_the_other_frames_alone():
     power = np.abs(np.fft.rfft(np.lib.stride_tricks.sliding_window_view(y, 1024)[::256] * np.hanning(1025)[:-1])) ** 2
     correlation = periodicity(power.astype(np.float32), 16000, 1024)
     falling = np.linspace(0.99, 0.5, correlation.shape[1], dtype=np.float32)  # as of a hum below all voices
-    both = np.concatenate([correlation, np.tile(falling, (500, 1))])
+    both = find_peaks(np.concatenate([correlation, np.tile(falling, (500, 1))]))
     pitch = track_pitch(both)
-    np.testing.assert_array_equal(pitch[: len(correlation)], track_pitch(correlation))
+    np.testing.assert_array_equal(pitch[: len(correlation)], track_pitch(find_peaks(correlation)))
     assert not pitch[len(correlation) :].any()
 
 
@@ -127,6 +128,19 @@ def test_a_frame_without_any_peak_has_no_pitch_whatever_its_neighbours_have():
     lags = np.arange(23, 202.0)  # at 12 kHz, as `periodicity` has them
     voiced = np.cos(2 * np.pi * lags / 80)
     rumble = 1 - (lags / 512) ** 2  # the top of a slow wave, at a lag of 0
-    f0, voicing = track_pitch(np.stack([voiced, rumble, voiced]).astype(np.float32)).T
+    f0, voicing = track_pitch(find_peaks(np.stack([voiced, rumble, voiced]).astype(np.float32))).T
     np.testing.assert_allclose(f0, [150, 0, 150], rtol=0.01)
     np.testing.assert_allclose(voicing, [1, 0, 1], atol=0.01)
+
+
+def test_peaks_of_a_run_of_frames_are_a_slice(speechlike):
+    y = np.concatenate([speechlike(1.0, seed=1), np.zeros(4000, np.float32), speechlike(1.0, seed=2)])
+    correlation = measure_frames(y, {"pitch"}, FrameSettings(sr=16000))["pitch"]
+    peaks = find_peaks(correlation)
+    joined = join_peaks([peaks[:1], peaks[1:40], peaks[40:]])
+    assert len(joined) == len(peaks) == len(correlation)
+    for run in (slice(0, 30), slice(25, 90), slice(100, None), slice(None)):
+        expected = track_pitch(find_peaks(correlation[run]))
+        assert len(peaks[run]) == len(expected)
+        np.testing.assert_array_equal(track_pitch(peaks[run]), expected)
+        np.testing.assert_array_equal(track_pitch(joined[run]), expected)
