@@ -32,7 +32,6 @@ class TimelineAnswer(BaseModel):
     """The emotions of a recording."""
 
     model: str
-    seconds: float = Field(description="Length of the recording.")
     windows: list[WindowAnswer]
 
 
