@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 pytest.importorskip("sersk.models.keras_backend", reason=NO_KERAS, exc_type=ImportError)
 
 from sersk.augmentation import count_frames
-from sersk.models import keras_checkpoint
+from sersk.models import keras_checkpoint, keras_training
 from sersk.models.keras_backend import keras
 from sersk.models.keras_batches import Batches, predict_batches, rounded_length, take_batch
 from sersk.models.keras_checkpoint import fingerprint, load_state, plain_value, save_state
@@ -534,16 +534,18 @@ def test_the_bar_is_taken_away_after_an_interruption(capsys):
 
 
 @pytest.mark.parametrize(
-    ("devices", "backend", "is_set", "expected"),
+    ("devices", "backend", "jax", "is_set", "expected"),
     [
-        (["cpu:0"], "jax", False, 1),
-        (["gpu:0", "gpu:1"], "jax", False, 2),
-        (["gpu:0", "gpu:1"], "torch", False, 1),
-        (["gpu:0", "gpu:1"], "jax", True, 1),  # by somebody who knows better
+        (["cpu:0"], "jax", "0.10.2", False, 1),
+        (["gpu:0", "gpu:1"], "jax", "0.10.2", False, 2),
+        (["gpu:0", "gpu:1"], "jax", "1.0", False, 2),
+        (["gpu:0", "gpu:1"], "jax", "0.5.0", False, 1),  # comes to other losses from run to run
+        (["gpu:0", "gpu:1"], "torch", "0.10.2", False, 1),
+        (["gpu:0", "gpu:1"], "jax", "0.10.2", True, 1),  # by somebody who knows better
     ],
-    ids=["one", "two", "another-backend", "set"],
+    ids=["one", "two", "two-later", "two-too-early", "another-backend", "set"],
 )
-def test_all_devices_are_used_by_jax(monkeypatch, devices, backend, is_set, expected):
+def test_all_devices_are_used_by_jax(monkeypatch, devices, backend, jax, is_set, expected):
     entered = []
 
     class Parallel:
@@ -559,6 +561,7 @@ def test_all_devices_are_used_by_jax(monkeypatch, devices, backend, is_set, expe
     monkeypatch.setattr(keras.distribution, "distribution", lambda: Parallel(devices) if is_set else None)
     monkeypatch.setattr(keras.distribution, "DataParallel", Parallel)
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(keras_training, "version", lambda _package: jax)
     with all_devices() as n_devices:
         assert n_devices == expected
     assert entered == ([devices] if expected == 2 else [])

@@ -76,11 +76,11 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
     _add_predictions(app, service)
     _add_facts(app, service, metrics)
     routes = {"/v1/predict", "/v1/predict/batch", "/v1/models", "/healthz", "/readyz", "/metrics"}
-    app.add_middleware(Guard, token=token, metrics=metrics, routes=routes)
     if page:
         from .page import mount_page
 
-        app = mount_page(app, service)
+        mount_page(app, service)
+    app.add_middleware(Guard, token=token, metrics=metrics, routes=routes)  # the last: around all others
     return app
 
 

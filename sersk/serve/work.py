@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sersk.audio import AudioError
 from sersk.inference import predict_clips
 from sersk.persistence import load_model
 from sersk.sound_files import encode_audio, open_sound
-from sersk.timeline import stream_emotions
+from sersk.timeline import WindowEmotion, stream_emotions
 
 from .problems import ServiceProblem
 
@@ -139,9 +139,80 @@ def timeline(
     ]
 
 
+def draw(models: Mapping[str, Any], audio: bytes, panels: Sequence[str], max_seconds: float) -> bytes:
+    """
+    Draw a clip.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator
+        None of them is needed.
+    audio : bytes
+        The clip as a file.
+    panels : sequence of str
+        What `sersk.clip_plots.plot_clip` draws.
+    max_seconds : float
+        How long it may be.
+
+    Returns
+    -------
+    bytes
+        PNG.
+
+    Raises
+    ------
+    ServiceProblem
+        If the clip cannot be used.
+    """
+    from .pictures import draw_clip
+
+    _check(audio, max_seconds, whole=False)
+    return draw_clip(audio, panels)
+
+
+def draw_over_time(
+    models: Mapping[str, Any], name: str, audio: bytes, max_seconds: float, windows: Sequence[WindowEmotion]
+) -> tuple[bytes, bytes]:
+    """
+    Draw a recording and its emotion over time.
+
+    Parameters
+    ----------
+    models : mapping of str to estimator
+        Fitted, by name.
+    name : str
+        Which of them named the emotions.
+    audio : bytes
+        The recording as a file.
+    max_seconds : float
+        How long it may be.
+    windows : sequence of WindowEmotion
+        What the task ``"timeline"`` gave.
+
+    Returns
+    -------
+    waveform, timeline : bytes
+        PNG.
+
+    Raises
+    ------
+    ServiceProblem
+        If the recording cannot be used.
+    """
+    from .pictures import draw_timeline
+
+    _check(audio, max_seconds, whole=False)
+    return draw_timeline(models[name], audio, windows)
+
+
 # A task takes and gives plain values, such as numbers, str, bytes, lists, tuples and dicts of them: the service builds
 # nothing else of what a worker sends, which a hostile file may have taken over.
-TASKS: dict[str, Callable[..., Any]] = {"predict": predict, "timeline": timeline}
+TASKS: dict[str, Callable[..., Any]] = {
+    "predict": predict,
+    "timeline": timeline,
+    "draw": draw,
+    "draw_over_time": draw_over_time,
+}
 
 
 def perform(models: Mapping[str, Any], task: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:

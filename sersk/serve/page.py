@@ -1,0 +1,268 @@
+"""Service -> a page to talk to, mounted on the API."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import io
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sersk.segments import merge_windows
+
+from .charts import (
+    show_answer,
+    show_download,
+    show_model,
+    show_notice,
+    show_pictures,
+    show_problem,
+    show_segments,
+    table,
+)
+from .examples import write_examples
+from .service import Prediction, Service, ServiceProblem
+from .upload_gate import UploadGate
+from .views import ALL, SIX, THREE
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_TITLE = "sersk: the emotion in a voice"
+_INTRO = f"""# {_TITLE}
+Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to a
+model trained on actors; do not decide about people by it. Nothing is kept: recordings are gone from this computer after
+{{minutes}} minutes at the latest."""
+_EXAMPLES = "Examples (made by sersk's synthesiser, nobody speaks: the model was trained on people)"
+_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+_VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
+# Phones would show the page as wide as what is scrolled in it. Gradio confines `css` to its own container.
+_HEAD = "<style>html, body { overflow-x: clip; }</style>"
+_KINDS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".webm"]
+_KEPT = 600  # seconds that an upload stays, for the player
+_LOOK = 60  # seconds between two looks at what is older
+_WINDOW, _HOP = 3.0, 1.0  # seconds
+_LONG = 6.0  # seconds, from which on an emotion may change
+_PANELS: tuple[str, ...] = ("waveform", "spectrogram", "mfcc", "f0")
+_ALL_PANELS = 60.0  # seconds; of more nothing could be made out
+_AT_ONCE = 8  # clips of a batch
+_UPLOADS = 16  # of the largest allowed, that may lie here at once
+
+
+def mount_page(app: FastAPI, service: Service) -> None:
+    """
+    Mount the page at the root of an application, below all of its routes.
+
+    Parameters
+    ----------
+    app : FastAPI
+        With all other routes; its lifespan is extended.
+    service : Service
+        What answers.
+
+    Raises
+    ------
+    ImportError
+        If Gradio is not installed.
+    """
+    # Before Gradio is imported, and each component made: they look at it once.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    folder = tempfile.TemporaryDirectory(prefix="sersk-page-", dir=_memory(), ignore_cleanup_errors=True)
+    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise ImportError("The page needs Gradio: pip install 'sersk[serve]'") from error
+    page = _build(gr, service, Path(folder.name))
+    app.add_middleware(UploadGate, folder=Path(folder.name), most_bytes=_UPLOADS * service.limits.max_bytes)
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        max_file_size=service.limits.max_bytes,
+        theme=_theme(gr),
+        css=_STYLE,
+        head=_HEAD,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        show_error=False,
+    )
+    inner = app.router.lifespan_context
+
+    @contextlib.asynccontextmanager
+    async def lifespan(application: FastAPI) -> AsyncIterator[Any]:
+        try:
+            async with inner(application) as state:
+                yield state
+        finally:
+            folder.cleanup()
+
+    app.router.lifespan_context = lifespan
+
+
+def _theme(gr: Any) -> Any:
+    """Give a theme with fonts that every machine has, and a button that is dark enough for its white text."""
+    theme = gr.themes.Default(
+        primary_hue="blue", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    return theme.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
+
+
+def _memory() -> str | None:
+    """Give a folder that lies in memory, where there is one: an upload is never written to a disk then."""
+    shared = Path("/dev/shm")  # noqa: S108
+    return str(shared) if shared.is_dir() and os.access(shared, os.W_OK) else None
+
+
+def _build(gr: Any, service: Service, folder: Path) -> Any:
+    models = {model.name: model for model in service.models}
+    limits = service.limits
+    pages = _Handlers(service)
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(_LOOK, _KEPT)) as page:
+        gr.Markdown(_INTRO.format(minutes=(_LOOK + _KEPT) // 60))
+        with gr.Row():
+            model = gr.Dropdown([*models], value=next(iter(models)), label="Model", scale=1, elem_id="model")
+            view = gr.Radio(_VIEWS, value=ALL, label="Emotions shown", scale=2, elem_id="view")
+        with gr.Tab("One clip", id="one"):
+            with gr.Row():
+                with gr.Column():
+                    audio = gr.Audio(
+                        sources=["upload", "microphone"],
+                        type="filepath",
+                        label=f"Speech, {limits.max_bytes / 2**20:.0f} MB and {limits.max_recording_seconds / 60:.0f} "
+                        "minutes at the most",
+                        elem_id="audio",
+                        buttons=[],
+                        editable=False,
+                    )
+                    gr.Examples(
+                        examples=[[str(file)] for file in write_examples(folder / "examples")],
+                        inputs=[audio],
+                        label=_EXAMPLES,
+                        elem_id="examples",
+                    )
+                with gr.Column():
+                    answer = gr.HTML(show_notice("The emotion will stand here."), elem_id="answer")
+            pictures = gr.HTML(elem_id="pictures")
+            timeline = gr.HTML(elem_id="timeline")
+        with gr.Tab("Several", id="several"):
+            files = gr.File(
+                file_count="multiple", file_types=_KINDS, label=f"Up to {limits.max_clips} files", elem_id="files"
+            )
+            start = gr.Button("Name their emotions", variant="primary", elem_id="start")
+            batch = gr.HTML(elem_id="batch")
+        with gr.Tab("Models", id="about"):
+            gr.HTML("".join(show_model(one) for one in service.models), elem_id="about")
+        found = gr.State()
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        asked = gr.on([audio.change, model.change], pages.predict, [audio, model, view], [answer, found], **quiet)
+        asked.then(pages.draw, [audio, model, found], [pictures, timeline], **quiet)
+        view.change(pages.show, [found, view], answer, **quiet)
+        start.click(pages.predict_batch, [files, model], [batch, files], show_progress="full", api_visibility="private")
+    return page.queue(default_concurrency_limit=None)
+
+
+class _Handlers:
+    """Answer what is done on the page."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def predict(self, path: str | None, model: str, view: str) -> tuple[str, Prediction | str | None]:
+        """Name the emotion of a clip; one that is too long for that is left to the timeline."""
+        if path is None:
+            return show_notice("The emotion will stand here."), None
+        try:
+            prediction = await self._service.predict(_read(path), model)
+        except ServiceProblem as problem:
+            if problem.kind == "too-long":
+                return show_notice("This is long: its emotion over time will stand below."), "long"
+            return show_problem(problem.title, problem.detail), None
+        return show_answer(prediction, view), prediction
+
+    def show(self, found: Prediction | str | None, view: str) -> Any:
+        """Write the answer once more for another view."""
+        import gradio as gr
+
+        return show_answer(found, view) if isinstance(found, Prediction) else gr.skip()
+
+    async def draw(
+        self, path: str | None, model: str, found: Prediction | str | None
+    ) -> AsyncIterator[tuple[str, str]]:
+        """Draw the clip, and its timeline if it is long."""
+        if path is None or found is None:
+            yield "", ""
+            return
+        audio = _read(path)
+        most = self._service.limits.max_recording_seconds
+        seconds = found.seconds if isinstance(found, Prediction) else float("inf")
+        try:
+            shown: dict[str, bytes] = {}
+            over_time = ""
+            panels = _PANELS
+            if seconds >= _LONG:
+                yield show_notice("Listening to all of it: the emotion over time will stand here."), ""
+                windows = await self._service.timeline(audio, model, window=_WINDOW, hop=_HOP)
+                drawn = await self._service.run("draw_over_time", model, audio, most, windows)
+                shown = dict(zip(("Waveform", "Timeline: how probable each emotion is"), drawn, strict=True))
+                over_time = "<h3>Emotion over time</h3>" + show_segments(merge_windows(windows))
+                panels = panels[1:]
+                yield show_pictures(shown), over_time
+            if seconds <= _ALL_PANELS:
+                shown[f"Pictures: {', '.join(panels)}"] = await self._service.run("draw", audio, panels, most)
+                yield show_pictures(shown), over_time
+        except ServiceProblem as problem:
+            yield show_problem(problem.title, problem.detail), ""
+
+    async def predict_batch(self, paths: list[str] | None, model: str) -> tuple[str, None]:
+        """Name the emotions of files, in a table and as CSV; they are gone from this computer then."""
+        names = [Path(path).name for path in paths or []]
+        most = self._service.limits.max_clips
+        if not names or len(names) > most:
+            told = "There are no files yet." if not names else f"These are {len(names)} files, more than {most}."
+            return show_notice(told), None
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(path: str) -> Prediction | ServiceProblem:
+            async with gate:
+                content = _read(path)
+                Path(path).unlink(missing_ok=True)
+                try:
+                    return await self._service.predict(content, model)
+                except ServiceProblem as problem:
+                    return problem
+
+        results = await asyncio.gather(*(one(path) for path in paths or []))
+        classes = next(one.classes for one in self._service.models if one.name == model)
+        rows = [_row(name, result, classes) for name, result in zip(names, results, strict=True)]
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([["file", "emotion", "probability", *classes, "error"], *rows])
+        shown = table(["file", "emotion", "probability", "problem"], [[*row[:3], row[-1]] for row in rows])
+        return show_download(text.getvalue(), "emotions.csv", "Save as CSV, with all probabilities") + shown, None
+
+
+def _row(name: str, result: Prediction | ServiceProblem, classes: tuple[str, ...]) -> list[str]:
+    if isinstance(result, ServiceProblem):
+        return [name, *[""] * (2 + len(classes)), result.detail]
+    chances = [f"{result.probabilities[emotion]:.4f}" if result.probabilities else "" for emotion in classes]
+    return [name, result.emotion, "" if result.probability is None else f"{result.probability:.4f}", *chances, ""]
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ServiceProblem(
+            410, "gone", "This recording is gone", "It was removed meanwhile; give it again."
+        ) from None
