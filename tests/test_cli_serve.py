@@ -59,7 +59,9 @@ def serving(folder, *arguments, n_workers=1, **environment):
 
 def children(pid):
     """Processes that a process started, and that are more than remains of one."""
-    found = subprocess.run(["ps", "--ppid", str(pid), "-o", "pid=,args="], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        ["ps", "-ww", "--ppid", str(pid), "-o", "pid=", "-o", "args="], capture_output=True, text=True, check=False
+    )
     return [int(line.split()[0]) for line in found.stdout.splitlines() if "spawn_main" in line]
 
 
