@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -39,6 +40,12 @@ def versions():
     return ", ".join([f"Python {platform.python_version()}", *(f"{package} {version(package)}" for package in found)])
 
 
+def machine():
+    """How many cores are to be had, and what they are."""
+    named = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="ascii"), re.MULTILINE)
+    return f"{len(os.sched_getaffinity(0))} cores ({named[1] if named else platform.machine()})"
+
+
 def peak_megabytes():
     """Peak resident memory of this process; getrusage would tell that of the process that started it, if larger."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -63,7 +70,7 @@ def publish(name, title, rows, notes="", arguments=sys.argv[1:]):
             *lines,
             "",
             *([notes, ""] if notes else []),
-            f"Made by `{command}` on {versions()}.",
+            f"Made by `{command}` on {machine()}, {versions()}.",
             "",
         ]
     )

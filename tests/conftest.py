@@ -28,12 +28,22 @@ needs_keras = pytest.mark.skipif(not HAS_KERAS, reason=NO_KERAS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what JAX compiles, also for the tests' own processes; let doctests of networks pass where they cannot be."""
+    """
+    Keep what JAX and Numba compile, also for the tests' own processes; let doctests of networks pass without Keras.
+
+    Workers of pytest-xdist keep theirs apart: two that compile the same at once can leave what crashes (numba issue
+    10128).
+    """
+    is_worker = hasattr(config, "workerinput")
+    folders = {"NUMBA_CACHE_DIR": is_worker}
     if HAS_KERAS and Version(version("jax")) >= Version("0.10"):  # what 0.5 reads back is wrong, or crashes
-        folder = tempfile.TemporaryDirectory(prefix="sersk-jax-", ignore_cleanup_errors=True)
-        config.add_cleanup(folder.cleanup)
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder.name)
+        folders["JAX_COMPILATION_CACHE_DIR"] = is_worker or "JAX_COMPILATION_CACHE_DIR" not in os.environ
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    for name, is_own in folders.items():
+        if is_own:
+            folder = tempfile.TemporaryDirectory(prefix="sersk-compiled-", ignore_cleanup_errors=True)
+            config.add_cleanup(folder.cleanup)
+            os.environ[name] = folder.name
     if not (HAS_KERAS or must_have_extras()):
         config.option.doctest_ignore_import_errors = True
 
@@ -55,7 +65,7 @@ def fail_for_missing_extra(report: pytest.TestReport | pytest.CollectReport) -> 
     """Turn a skip for want of an extra into a failure, where all are to be there."""
     if report.skipped and must_have_extras() and not hasattr(report, "wasxfail"):
         reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        if re.search(r"sersk\[\w+\]|could not import", reason):
+        if re.search(r"sersk\[\w+\]|could not import|needs Chromium", reason):
             report.outcome = "failed"
             report.longrepr = f"{report.nodeid}: skipped, though SERSK_ALL_EXTRAS is set: {reason}"
 

@@ -44,10 +44,12 @@ def as_response(problem: ServiceProblem, **more: object) -> JSONResponse:
         ``application/problem+json``.
     """
     headers = {} if problem.retry_after is None else {"Retry-After": str(problem.retry_after)}
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = 'Bearer, Basic realm="sersk"'
     body = as_dict(problem) | more
-    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+    response = JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+    if problem.status == 401:
+        for scheme in ("Bearer", 'Basic realm="sersk"'):  # a line each: Chromium sees the first of a line only
+            response.headers.append("WWW-Authenticate", scheme)
+    return response
 
 
 def as_dict(problem: ServiceProblem) -> dict[str, object]:

@@ -55,8 +55,8 @@ def draw_timeline(model: Any, audio: bytes, windows: Sequence[WindowEmotion]) ->
 
     Returns
     -------
-    waveform, timeline : bytes
-        PNG of the same width; a moment is in the same place on both.
+    tuple of (bytes, bytes)
+        Waveform and timeline, PNG of the same width; a moment is in the same place on both.
 
     Raises
     ------

@@ -191,8 +191,8 @@ def draw_over_time(
 
     Returns
     -------
-    waveform, timeline : bytes
-        PNG.
+    tuple of (bytes, bytes)
+        Waveform and timeline, PNG.
 
     Raises
     ------
