@@ -15,7 +15,7 @@ from .problems import Limits, ServiceProblem, too_large
 
 # What a form may hold beside clips: other fields, and for each part a boundary and headers.
 _MAX_FIELDS = 8
-_MAX_HEADER_BYTES = 4096
+_MAX_HEAD_BYTES = 4096
 _FRAME_BYTES = 8192
 
 
@@ -29,7 +29,7 @@ class _Form:
     def __init__(self, content_type: str, field: str, max_files: int) -> None:
         self.files: list[bytearray] = []
         self._field, self._max_files = field.encode(), max_files
-        self._n_fields = 0
+        self._n_fields = self._n_head = 0
         self._is_whole = False
         self._name, self._value, self._disposition = b"", b"", b""
         self._part: bytearray | None = None
@@ -48,16 +48,22 @@ class _Form:
             raise _bad_form("It breaks off before its last boundary.")
 
     def _on_part_begin(self) -> None:
+        self._n_head = 0
         self._disposition = b""
         self._part = None
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
+        self._count_head(end - start)
 
     def _on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        if len(self._value) > _MAX_HEADER_BYTES:
-            raise _bad_form("A header of a part is too long.")
+        self._count_head(end - start)
+
+    def _count_head(self, n_bytes: int) -> None:
+        self._n_head += n_bytes
+        if self._n_head > _MAX_HEAD_BYTES:
+            raise _bad_form("The headers of a part are too long.")
 
     def _on_header_end(self) -> None:
         if self._name.lower() == b"content-disposition":
