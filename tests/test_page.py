@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -356,9 +357,8 @@ def test_text_stands_out(browser, url, clips, scheme):
 
 def test_a_token_guards_the_page(browser, models, clips):
     with served(f"--model={models['two']}", SERSK_TOKEN="secret") as address:
-        context = browser.new_context()
-        assert context.new_page().goto(address).status == 401
-        context.close()
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address)
         credentials = {"username": "me", "password": "secret"}
         with (
             contextlib.closing(browser.new_context(http_credentials=credentials, **DESKTOP)) as known,
