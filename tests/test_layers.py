@@ -64,7 +64,10 @@ HOMES = {
     "scikeras": {"sersk.models.keras_backend"},
 }
 
-HEAVY = ["jax", "keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn", "xgboost"]
+HEAVY = [
+    "fastapi", "gradio", "jax", "keras", "librosa", "matplotlib", "numba", "pandas", "scipy", "skops", "sklearn",
+    "uvicorn", "xgboost",
+]  # fmt: skip
 
 # What the default model does not need for a prediction: other models, training, evaluation, made-up speech, and skops,
 # which imports all of scikit-learn.
@@ -131,6 +134,7 @@ def test_a_library_is_imported_in_its_home_only(library):
         pytest.param("import sersk", id="import"),
         pytest.param("from sersk.cli import app; app(['--help'], standalone_mode=False)", id="help"),
         pytest.param("from sersk.cli import app; app(['fit', '--help'], standalone_mode=False)", id="fit-help"),
+        pytest.param("from sersk.cli import app; app(['serve', '--help'], standalone_mode=False)", id="serve-help"),
         pytest.param("from sersk.cli import app; app(['--version'], standalone_mode=False)", id="version"),
     ],
 )

@@ -208,7 +208,7 @@ def _timeline(model: ServedModel, windows: list[Any]) -> dict[str, Any]:
         rows.append(
             row | {"emotion": window.emotion, "probability": chances.get(window.emotion), "probabilities": chances}
         )
-    return {"model": model.name, "seconds": rows[-1]["end"], "windows": rows}
+    return {"model": model.name, "windows": rows}
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

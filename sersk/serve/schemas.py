@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
-class PredictionAnswer(BaseModel):
-    """The emotion of a clip."""
+def _keep_summary(schema: dict[str, Any]) -> None:
+    """Tell clients what a class is, without the parameters, which have descriptions of their own."""
+    schema["description"] = schema["description"].partition("\n")[0]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(json_schema_extra=_keep_summary)
+
+
+class PredictionAnswer(_Answer):
+    """
+    Tell the emotion of a clip.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    emotion : str
+        What it predicts.
+    probability : float or None
+        Of that emotion.
+    probabilities : dict of str to float
+        Of all emotions, in the model's order.
+    seconds : float
+        Length of the clip.
+    """
 
     model: str
     emotion: str
@@ -17,27 +41,65 @@ class PredictionAnswer(BaseModel):
     seconds: float = Field(description="Length of the clip.")
 
 
-class WindowAnswer(BaseModel):
-    """The emotion of a window of a recording."""
+class WindowAnswer(_Answer):
+    """
+    Tell the emotion of a window of a recording.
+
+    Parameters
+    ----------
+    start, end : float
+        Seconds from the start of the recording.
+    speech : float
+        How much of it is speech.
+    emotion : str or None
+        What the model predicts.
+    probability : float or None
+        Of that emotion.
+    probabilities : dict of str to float
+        Of all emotions, in the model's order.
+    """
 
     start: float = Field(description="Seconds from the start of the recording.")
-    end: float
+    end: float = Field(description="Seconds from the start of the recording.")
     speech: float = Field(description="How much of it is speech, from 0 to 1.")
     emotion: str | None = Field(description="Null where there is too little speech.")
-    probability: float | None
-    probabilities: dict[str, float] = Field(description="Empty where there is no emotion.")
+    probability: float | None = Field(description="Of that emotion; null where there is none.")
+    probabilities: dict[str, float] = Field(description="Of all emotions; empty where there is none.")
 
 
-class TimelineAnswer(BaseModel):
-    """The emotions of a recording."""
+class TimelineAnswer(_Answer):
+    """
+    Tell the emotions of a recording.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    windows : list of WindowAnswer
+        In order.
+    """
 
     model: str
-    seconds: float = Field(description="Length of the recording.")
     windows: list[WindowAnswer]
 
 
-class Problem(BaseModel):
-    """Why there is no answer (RFC 9457)."""
+class Problem(_Answer):
+    """
+    Tell why there is no answer (RFC 9457).
+
+    Parameters
+    ----------
+    type : str
+        The kind, as a URN.
+    title : str
+        The kind, in words.
+    status : int
+        Of HTTP.
+    detail : str
+        What is wrong this time.
+    kind : str
+        What programs tell problems apart by.
+    """
 
     type: str
     title: str
@@ -46,14 +108,34 @@ class Problem(BaseModel):
     kind: str = Field(description="What programs tell problems apart by, such as too-long.")
 
 
-class FailedClip(BaseModel):
-    """A clip of a batch that has no emotion."""
+class FailedClip(_Answer):
+    """
+    Tell of a clip of a batch that has no emotion.
+
+    Parameters
+    ----------
+    error : Problem
+        Why.
+    """
 
     error: Problem
 
 
-class ModelAnswer(BaseModel):
-    """A model, and what its card says: what it was trained on, and how well it does on speakers it has not heard."""
+class ModelAnswer(_Answer):
+    """
+    Tell of a model, and what its card says of its training and of how well it does.
+
+    Parameters
+    ----------
+    name : str
+        What requests call it.
+    classes : list of str
+        Its emotions, in its order.
+    gives_probabilities : bool
+        Whether its predictions have any.
+    corpora, n_clips, n_speakers, licence, metrics : object
+        From the card; None where it does not say.
+    """
 
     name: str
     classes: list[str]
@@ -65,7 +147,14 @@ class ModelAnswer(BaseModel):
     metrics: Any = Field(None, description="By corpus: the UAR, and the protocol by which it was estimated.")
 
 
-class Status(BaseModel):
-    """How the service is."""
+class Status(_Answer):
+    """
+    Tell how the service is.
+
+    Parameters
+    ----------
+    status : str
+        In a word.
+    """
 
     status: str

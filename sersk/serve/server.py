@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
@@ -60,9 +60,7 @@ def run_server(
     KeyboardInterrupt
         After an end by Ctrl-C.
     """
-    # uvicorn ends in good order after SIGTERM and raises it once more; both times that is the end, and no failure.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with _listen(host, port) as listener:
+    with _listen(host, port) as listener, _ending_by_sigterm():
         app = create_app(Service(models, limits=limits, n_workers=n_workers), token=token, page=page)
         if token is None and not _is_loopback(listener.getsockname()[0]):
             say("note: whoever reaches this address can use the service; --token keeps others out")
@@ -74,6 +72,16 @@ def run_server(
         name = f"[{host}]" if ":" in host else host
         say(f"sersk listens at http://{name}:{listener.getsockname()[1]}, with its description at /docs")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def _ending_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM for the end, and no failure: also as uvicorn raises it once more when all is in good order."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -4,25 +4,90 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncGenerator
+from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from .problems import Limits, ServiceProblem, too_large
 
-# What a form may hold beside clips: its fields, and for each part a boundary and headers.
+# What a form may hold beside clips: other fields, and for each part a boundary and headers.
 _MAX_FIELDS = 8
-_MAX_FIELD_BYTES = 4096
-_FRAME_BYTES = 1024
+_MAX_HEAD_BYTES = 4096
+_FRAME_BYTES = 8192
 
 
-class _InMemory(MultiPartParser):
-    """Starlette's parser, which would write parts of more than a megabyte to disk."""
+class _Form:
+    """
+    Take the files of one field of a form as it comes in, and keep them in memory.
 
-    spool_max_size = sys.maxsize
+    Starlette's own reader of forms would write files of more than a megabyte to disk.
+    """
+
+    def __init__(self, content_type: str, field: str, max_files: int) -> None:
+        self.files: list[bytearray] = []
+        self._field, self._max_files = field.encode(), max_files
+        self._n_fields = self._n_head = 0
+        self._is_whole = False
+        self._name, self._value, self._disposition = b"", b"", b""
+        self._part: bytearray | None = None
+        boundary = parse_options_header(content_type)[1].get(b"boundary")
+        if not boundary:
+            raise _bad_form("The Content-Type has no boundary.")
+        names = ("part_begin", "header_field", "header_value", "header_end", "headers_finished", "part_data", "end")
+        callbacks: Any = {f"on_{name}": getattr(self, f"_on_{name}") for name in names}
+        self._parser = MultipartParser(boundary, callbacks)
+
+    def add(self, chunk: bytes) -> None:
+        self._parser.write(chunk)
+
+    def check_end(self) -> None:
+        if not self._is_whole:
+            raise _bad_form("It breaks off before its last boundary.")
+
+    def _on_part_begin(self) -> None:
+        self._n_head = 0
+        self._disposition = b""
+        self._part = None
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+        self._count_head(end - start)
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+        self._count_head(end - start)
+
+    def _count_head(self, n_bytes: int) -> None:
+        self._n_head += n_bytes
+        if self._n_head > _MAX_HEAD_BYTES:
+            raise _bad_form("The headers of a part are too long.")
+
+    def _on_header_end(self) -> None:
+        if self._name.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._name = self._value = b""
+
+    def _on_headers_finished(self) -> None:
+        options = parse_options_header(self._disposition)[1]
+        if options.get(b"name") != self._field or b"filename" not in options:
+            self._n_fields += 1
+            if self._n_fields > _MAX_FIELDS:
+                raise _bad_form("It has too many fields.")
+            return  # what is in it is nobody's business
+        if len(self.files) == self._max_files:
+            raise _bad_form(f"It has too many files; expected {self._max_files} at the most.")
+        self._part = bytearray()
+        self.files.append(self._part)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part is not None:
+            self._part += memoryview(data)[start:end]
+
+    def _on_end(self) -> None:
+        self._is_whole = True
 
 
 async def read_clip(request: Request, limits: Limits) -> bytes:
@@ -87,20 +152,23 @@ def _is_form(request: Request) -> bool:
 
 
 async def _read_form(request: Request, limits: Limits, field: str, max_files: int) -> list[bytes]:
-    stream = _stream(request, limits, limits.max_bytes + (max_files + _MAX_FIELDS) * _FRAME_BYTES)
-    parser = _InMemory(
-        request.headers, stream, max_files=max_files, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES
-    )
+    form = _Form(request.headers["content-type"], field, max_files)
+    max_bytes = limits.max_bytes + (max_files + _MAX_FIELDS) * _FRAME_BYTES
     try:
         async with _in_time(limits):
-            form = await parser.parse()
-    except MultiPartException as error:
-        raise ServiceProblem(400, "bad-form", "Unreadable form", error.message) from error
-    clips = [await part.read() for part in form.getlist(field) if isinstance(part, UploadFile)]
-    if not clips:
+            async for chunk in _stream(request, limits, max_bytes):
+                form.add(chunk)
+    except FormParserError as error:
+        raise _bad_form("It is not what RFC 7578 says a form is.") from error
+    form.check_end()
+    if not form.files:
         detail = f"The form has no file in a field called {field}."
         raise ServiceProblem(422, "no-file", "No audio file", detail)
-    return clips
+    return [bytes(file) for file in form.files]
+
+
+def _bad_form(detail: str) -> ServiceProblem:
+    return ServiceProblem(400, "bad-form", "Unreadable form", detail)
 
 
 @contextlib.asynccontextmanager
