@@ -55,7 +55,7 @@ def main():
         f"Default features. Length: joined RAVDESS speech, 16 kHz FLAC, one process, the median of {ROUNDS} rounds. Clips: RAVDESS\n"
         "(48 kHz FLAC, 3.7 s), the same 1440 over and over under other names, two processes; the peak is that of the process\n"
         f"that holds the matrix ({width} float32 a clip: {width * 4 * 100_000 / 2**20:.0f} MB for 100,000), once in whole.\n"
-        f"Processes: {len(clips[:2000])} clips, on {os.cpu_count()} cores, the median of {ROUNDS} rounds in turn.\n\n"
+        f"Processes: {len(clips[:2000])} clips, on {len(os.sched_getaffinity(0))} cores, the median of {ROUNDS} rounds in turn.\n\n"
         "![ms per clip against length, number of clips and number of processes](costs.png)",
     )
 
@@ -96,7 +96,7 @@ def tell_size(folder, size):
 
 def by_workers(clips):
     """Milliseconds a clip with each number of processes."""
-    found = {n_jobs: [] for n_jobs in range(1, (os.cpu_count() or 1) + 1)}
+    found = {n_jobs: [] for n_jobs in range(1, len(os.sched_getaffinity(0)) + 1)}
     for _ in range(ROUNDS):
         for n_jobs, values in found.items():
             features = AcousticFeatures(n_jobs=n_jobs)

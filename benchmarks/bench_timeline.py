@@ -1,6 +1,6 @@
 """Long recordings: speed and memory of an hour, how late a live window is told, and what voice activity keeps.
 
-Usage: OPENBLAS_NUM_THREADS=1 python benchmarks/bench_timeline.py
+Usage: OPENBLAS_NUM_THREADS=1 python benchmarks/bench_timeline.py [recordings | voices]
 """
 
 from __future__ import annotations
@@ -218,7 +218,14 @@ def bench_voice_activity():
 
 
 def main():
-    bench_voice_activity()
+    what = sys.argv[1:] or ["voices", "recordings"]
+    if "voices" in what:
+        bench_voice_activity()
+    if "recordings" in what:
+        bench_recordings()
+
+
+def bench_recordings():
     corpus = load_corpus(CORPORA / "ravdess")
     model = emotion_pipeline("svm").fit(corpus.data, corpus.target, classifier__groups=corpus.groups)
     rows, delays = [], {}

@@ -70,7 +70,7 @@ def mount_page(app: FastAPI, service: Service) -> None:
         If Gradio is not installed.
     """
     # Before Gradio is imported, and each component made: they look at it once.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = os.environ["GRADIO_RUN_HISTORY"] = "False"
     folder = tempfile.TemporaryDirectory(prefix="sersk-page-", dir=_memory(), ignore_cleanup_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = folder.name
     try:
@@ -88,7 +88,6 @@ def mount_page(app: FastAPI, service: Service) -> None:
         css=_STYLE,
         head=_HEAD,
         footer_links=[],
-        run_history=False,
         ssr_mode=False,
         show_error=False,
     )
