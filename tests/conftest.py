@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
@@ -34,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     Workers of pytest-xdist keep theirs apart: two that compile the same at once can leave what crashes (numba issue
     10128).
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a shell's job in the background, and all that it starts
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     is_worker = hasattr(config, "workerinput")
     folders = {"NUMBA_CACHE_DIR": is_worker}
     if HAS_KERAS and Version(version("jax")) >= Version("0.10"):  # what 0.5 reads back is wrong, or crashes
