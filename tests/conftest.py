@@ -30,7 +30,7 @@ needs_keras = pytest.mark.skipif(not HAS_KERAS, reason=NO_KERAS)
 
 def pytest_configure(config: pytest.Config) -> None:
     """
-    Keep what JAX and Numba compile, also for the tests' own processes; let doctests of networks pass without Keras.
+    Keep what JAX and Numba compile, also for the tests' own processes; let doctests pass without extras.
 
     Workers of pytest-xdist keep theirs apart: two that compile the same at once can leave what crashes (numba issue
     10128).
@@ -47,7 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
             folder = tempfile.TemporaryDirectory(prefix="sersk-compiled-", ignore_cleanup_errors=True)
             config.add_cleanup(folder.cleanup)
             os.environ[name] = folder.name
-    if not (HAS_KERAS or must_have_extras()):
+    has_service = importlib.util.find_spec("fastapi") is not None
+    if not (HAS_KERAS and has_service) and not must_have_extras():
         config.option.doctest_ignore_import_errors = True
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytest.importorskip("fastapi", reason="needs an extra: pip install 'sersk[serve]'")
+
 from sersk import load_audio
 from sersk.serve.examples import write_examples
 

@@ -7,12 +7,14 @@ import io
 import numpy as np
 import pytest
 
+pytest.importorskip("fastapi", reason="needs an extra: pip install 'sersk[serve]'")
 pytest.importorskip("matplotlib", reason="needs an extra: pip install 'sersk[plot]'")
 
 import matplotlib.image
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
-from sersk.serve.pictures import draw_clip, draw_timeline
+from sersk import load_audio
+from sersk.serve.pictures import draw_clip, draw_timeline, trace_waveform
 from sersk.sound_files import AudioError, encode_audio
 from sersk.timeline import WindowEmotion
 
@@ -56,3 +58,13 @@ def test_a_moment_is_in_the_same_place_above_and_below(speechlike):
     waveform, timeline = map(pixels, draw_timeline(Model(), recording(speechlike), windows))
     assert waveform.shape[1] == timeline.shape[1]
     assert_allclose(frame_of(waveform), frame_of(timeline), atol=0.004)
+
+
+@pytest.mark.parametrize("n_samples", [1, 15, 16, 100_000])
+def test_a_trace_has_the_extremes_of_the_whole_recording(speechlike, n_samples):
+    audio = encode_audio(speechlike(8.0)[:n_samples], 16000, "WAV", "PCM_16").getvalue()
+    waveform = load_audio(io.BytesIO(audio), 16000)
+    lows, highs = trace_waveform(audio).reshape(-1, 2).T
+    starts = np.arange(0, n_samples, 16)
+    assert_array_equal(lows, np.minimum.reduceat(waveform, starts))
+    assert_array_equal(highs, np.maximum.reduceat(waveform, starts))

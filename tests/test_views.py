@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("fastapi", reason="needs an extra: pip install 'sersk[serve]'")
+
 from sersk.corpora.emotions import EMOTIONS
 from sersk.serve.views import ALL, SIX, THREE, VIEWS, group_emotions, sign_of, sum_probabilities
 

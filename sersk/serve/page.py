@@ -7,6 +7,7 @@ import contextlib
 import csv
 import io
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,15 +35,15 @@ if TYPE_CHECKING:
 
 _TITLE = "sersk: the emotion in a voice"
 _INTRO = f"""# {_TITLE}
-Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to a
-model trained on actors; do not decide about people by it. Nothing is kept: recordings are gone from this computer after
-{{minutes}} minutes at the latest."""
+Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to the
+model; do not decide about people by it. Models tells what it was trained on, and how often it is right on new voices.
+Nothing is kept: recordings are gone from this computer after {{minutes}} minutes at the latest."""
 _EXAMPLES = "Examples (made by sersk's synthesiser, nobody speaks: the model was trained on people)"
 _STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 _VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
 # Phones would show the page as wide as what is scrolled in it. Gradio confines `css` to its own container.
 _HEAD = "<style>html, body { overflow-x: clip; }</style>"
-_KINDS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".webm"]
+_KINDS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"]
 _KEPT = 600  # seconds that an upload stays, for the player
 _LOOK = 60  # seconds between two looks at what is older
 _WINDOW, _HOP = 3.0, 1.0  # seconds
@@ -71,14 +72,15 @@ def mount_page(app: FastAPI, service: Service) -> None:
     """
     # Before Gradio is imported, and each component made: they look at it once.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = os.environ["GRADIO_RUN_HISTORY"] = "False"
-    folder = tempfile.TemporaryDirectory(prefix="sersk-page-", dir=_memory(), ignore_cleanup_errors=True)
+    most_bytes = _UPLOADS * service.limits.max_bytes
+    folder = tempfile.TemporaryDirectory(prefix="sersk-page-", dir=_memory(most_bytes), ignore_cleanup_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = folder.name
     try:
         import gradio as gr
     except ImportError as error:
         raise ImportError("The page needs Gradio: pip install 'sersk[serve]'") from error
     page = _build(gr, service, Path(folder.name))
-    app.add_middleware(UploadGate, folder=Path(folder.name), most_bytes=_UPLOADS * service.limits.max_bytes)
+    app.add_middleware(UploadGate, folder=Path(folder.name), most_bytes=most_bytes)
     gr.mount_gradio_app(
         app,
         page,
@@ -117,10 +119,11 @@ def _theme(gr: Any) -> Any:
     )
 
 
-def _memory() -> str | None:
-    """Give a folder that lies in memory, where there is one: an upload is never written to a disk then."""
+def _memory(n_bytes: int) -> str | None:
+    """Give a folder that lies in memory, where there is one with room: an upload is never written to a disk then."""
     shared = Path("/dev/shm")  # noqa: S108
-    return str(shared) if shared.is_dir() and os.access(shared, os.W_OK) else None
+    is_good = shared.is_dir() and os.access(shared, os.W_OK) and shutil.disk_usage(shared).free >= n_bytes
+    return str(shared) if is_good else None
 
 
 def _build(gr: Any, service: Service, folder: Path) -> Any:
@@ -218,7 +221,7 @@ class _Handlers:
                 panels = panels[1:]
                 yield show_pictures(shown), over_time
             if seconds <= _ALL_PANELS:
-                shown[f"Pictures: {', '.join(panels)}"] = await self._service.run("draw", audio, panels, most)
+                shown[f"Pictures: {', '.join(panels)}"] = await self._service.run("draw", audio, panels, _ALL_PANELS)
                 yield show_pictures(shown), over_time
         except ServiceProblem as problem:
             yield show_problem(problem.title, problem.detail), ""

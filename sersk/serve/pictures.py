@@ -6,6 +6,9 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from sersk.audio import Waveform, stream_audio
 from sersk.clip_plots import plot_clip
 from sersk.prediction import tabulate_windows
 from sersk.timeline_plots import plot_timeline
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from sersk.timeline import WindowEmotion
 
 _DPI = 110
+_TRACED, _TRACE_SR = 16, 2000
 
 
 def draw_clip(audio: bytes, panels: Sequence[str]) -> bytes:
@@ -63,7 +67,7 @@ def draw_timeline(model: Any, audio: bytes, windows: Sequence[WindowEmotion]) ->
     AudioError
         If it cannot be read.
     """
-    above = plot_clip(io.BytesIO(audio), panels=("waveform",))
+    above = plot_clip(trace_waveform(audio), panels=("waveform",), sr=_TRACE_SR)
     below = plot_timeline(tabulate_windows(model, [""], [windows], [None]))
     places = []
     for figure in (above, below):
@@ -74,6 +78,41 @@ def draw_timeline(model: Any, audio: bytes, windows: Sequence[WindowEmotion]) ->
     for figure, place in zip((above, below), places, strict=True):
         figure.axes[0].set_position((first, place.y0, last - first, place.height))
     return _as_png(above), _as_png(below)
+
+
+def trace_waveform(audio: bytes) -> Waveform:
+    """
+    Keep of a recording what its picture shows, without ever holding all of it, which may decode to gigabytes.
+
+    Parameters
+    ----------
+    audio : bytes
+        A sound file.
+
+    Returns
+    -------
+    ndarray of shape (n_values,), float32
+        The lowest and the highest of each 16 samples at 16 kHz, which make 2000 values a second.
+
+    Raises
+    ------
+    AudioError
+        If it cannot be read.
+    """
+    left = np.zeros(0, dtype=np.float32)
+    parts = []
+    for piece in stream_audio(io.BytesIO(audio), 16000):
+        left = np.concatenate([left, piece])
+        n_whole = len(left) // _TRACED * _TRACED
+        parts.append(_extremes(left[:n_whole].reshape(-1, _TRACED)))
+        left = left[n_whole:]
+    if len(left):
+        parts.append(_extremes(left[np.newaxis]))
+    return np.concatenate(parts)
+
+
+def _extremes(rows: Waveform) -> Waveform:
+    return np.stack([rows.min(axis=1), rows.max(axis=1)], axis=1).ravel()
 
 
 def _as_png(figure: Any) -> bytes:

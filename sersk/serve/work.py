@@ -166,7 +166,7 @@ def draw(models: Mapping[str, Any], audio: bytes, panels: Sequence[str], max_sec
     """
     from .pictures import draw_clip
 
-    _check(audio, max_seconds, whole=False)
+    _check(audio, max_seconds, whole=True)
     return draw_clip(audio, panels)
 
 
