@@ -13,7 +13,12 @@ from sersk.segments import Segment
 from sersk.serve import charts
 from sersk.serve.service import Prediction, ServedModel
 
+CHANCES = {"angry": 0.3, "calm": 0.2, "disgust": 0.1, "sad": 0.4}
 EVIL = "<script>alert(1)</script>\"'&"
+
+
+def prediction(chances, emotion, model="lda"):
+    return Prediction(model, emotion, chances.get(emotion), chances, 3.25)
 
 
 class Reader(HTMLParser):
@@ -33,13 +38,6 @@ class Reader(HTMLParser):
 
     def all(self, tag):
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-def prediction(chances, emotion, model="lda"):
-    return Prediction(model, emotion, chances.get(emotion), chances, 3.25)
-
-
-CHANCES = {"angry": 0.3, "calm": 0.2, "disgust": 0.1, "sad": 0.4}
 
 
 def test_the_answer_is_the_models_own_and_has_all_probabilities():
@@ -74,6 +72,7 @@ def test_a_model_without_probabilities_has_an_answer_all_the_same():
     "html",
     [
         charts.show_answer(prediction({EVIL: 0.5, "a": 0.2, "b": 0.3}, EVIL, model=EVIL), "all"),
+        charts.show_answer(prediction(CHANCES, "sad"), "all", [EVIL]),
         charts.show_notice(EVIL),
         charts.show_problem(EVIL, EVIL),
         charts.show_pictures({EVIL: b"png"}),

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from clusters import wait_until
 
 pytest.importorskip("gradio", reason="needs an extra: pip install 'sersk[serve]'", exc_type=ImportError)
 pytest.importorskip("playwright.sync_api", reason="needs an extra: pip install 'sersk[test]'")
@@ -71,9 +73,10 @@ def clips(corpus, models):
 
 
 @contextlib.contextmanager
-def served(*arguments, **environment):
-    """Address of a service of its own; it ends in good order."""
-    command = [sys.executable, "-m", "sersk", "serve", "--port", "0", "--workers", "1", *map(str, arguments)]
+def served(*arguments, before="", **environment):
+    """Address of a service of its own, which may run some code before; it ends in good order."""
+    start = f"{before}\nfrom sersk.cli import app\napp()"
+    command = [sys.executable, "-c", start, "serve", "--port", "0", "--workers", "1", *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         try:
             lines = []
@@ -280,11 +283,19 @@ def test_what_is_no_audio_is_told_in_words(desktop, url, content, said, tmp_path
         assert page.locator("#pictures img").count() == 0
 
 
-def test_silence_and_too_short_a_clip_are_told_or_named(desktop, url, tmp_path):
-    sf.write(tmp_path / "silence.wav", np.zeros(16000 * 8), 16000)
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(2.0, "no speech"), (8.0, "no speech"), (0.3, "very short")], ids=["silence", "long", "short"]
+)
+def test_why_not_to_trust_an_answer_is_told(desktop, url, clips, seconds, said, tmp_path):
+    voice, sr = sf.read(clips["angry"])
+    n_samples = int(seconds * sr)
+    sf.write(
+        tmp_path / "clip.wav", voice[len(voice) // 3 :][:n_samples] if said == "very short" else np.zeros(n_samples), sr
+    )
     with opened(desktop, url) as page:
-        give(page, tmp_path / "silence.wav")
-        page.wait_for_selector("#timeline .notice:has-text('no speech')")
+        give(page, tmp_path / "clip.wav")
+        page.wait_for_selector(f"#answer .notice:has-text('{said}')")
+        pictures(page)
 
 
 def test_the_models_cards_are_on_the_page(desktop, url):
@@ -368,18 +379,30 @@ def test_a_token_guards_the_page(browser, models, clips):
             pictures(page)
 
 
-def test_nothing_of_an_upload_stays(desktop, models, clips):
-    shared = Path("/dev/shm")
-    before = {*shared.glob("sersk-page-*")} if shared.is_dir() else set()
-    with served(f"--model={models['two']}") as address:
-        with opened(desktop, address) as page:
-            page.get_by_role("tab", name="Several").click()
-            page.locator("#files input[type=file]").set_input_files([clips["sad"]])
-            page.wait_for_selector("#files .file-preview tr")
-            page.locator("#start").click()
-            page.wait_for_selector("#batch a.download")
-        folders = {*shared.glob("sersk-page-*")} - before if shared.is_dir() else set()
-        for folder in folders:
-            assert folder.stat().st_mode & 0o077 == 0, "others cannot look into it"
-        assert [file for folder in folders for file in folder.rglob("*.wav") if "examples" not in file.parts] == []
-    assert not any(folder.exists() for folder in folders)
+def files_of_pages():
+    folders = [Path(folder) for folder in (tempfile.gettempdir(), "/dev/shm") if Path(folder).is_dir()]
+    return {file for folder in folders for file in folder.glob("sersk-page-*/**/*") if file.is_file()}
+
+
+def test_nothing_of_an_upload_stays_and_examples_do(desktop, models, clips):
+    others = files_of_pages()
+    briefly = "import sersk.serve.page as page; page._LOOK, page._KEPT = 1, 2"
+    with served(f"--model={models['two']}", before=briefly) as address, opened(desktop, address) as page:
+        page.get_by_role("tab", name="Several").click()
+        page.locator("#files input[type=file]").set_input_files([clips["sad"]])
+        page.wait_for_selector("#files .file-preview tr")
+        (upload,) = files_of_pages() - others
+        assert upload.parents[1].stat().st_mode & 0o077 == 0, "others cannot look into it"
+        page.locator("#start").click()
+        page.wait_for_selector("#batch a.download")
+        assert not upload.exists(), "a batch is gone when it is done"
+        page.get_by_role("tab", name="One clip").click()
+        give(page, clips["sad"])
+        wait_until(lambda: not files_of_pages() - others)
+        page.get_by_label("Clear").click()
+        page.wait_for_selector("#answer .notice:has-text('will stand here')")
+        page.get_by_text("happy, male voice").click()
+        page.wait_for_selector("#answer .emotion")
+        folder = upload.parents[1]
+        assert folder.is_dir()
+    assert not folder.exists()

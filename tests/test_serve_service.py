@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import pickle
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
@@ -34,6 +35,11 @@ def model(tmp_path_factory):
     return save_model(fitted, tmp_path_factory.mktemp("model") / "model.sersk")
 
 
+def workers():
+    """The service's own; joblib's, of other tests, may live on in this process."""
+    return [one for one in multiprocessing.active_children() if isinstance(one, SpawnProcess)]
+
+
 def run(work, *models, **options):
     """Do something with a service that is ready."""
 
@@ -47,7 +53,7 @@ def run(work, *models, **options):
                 return await work(service)
         finally:
             await service.stop()
-            assert not multiprocessing.active_children()
+            assert not workers()
 
     return asyncio.run(whole())
 
@@ -120,7 +126,7 @@ def test_a_worker_that_dies_takes_one_request_along(model):
 
 def test_a_worker_that_died_with_nothing_to_do_harms_nobody(model):
     async def work(service):
-        for process in multiprocessing.active_children():
+        for process in workers():
             process.kill()
             process.join()
         assert not service.is_ready

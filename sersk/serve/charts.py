@@ -20,7 +20,7 @@ _LABEL_AT = 1.13  # of the radius
 _RINGS = (0.25, 0.5, 0.75, 1.0)
 
 
-def show_answer(prediction: Prediction, view: str) -> str:
+def show_answer(prediction: Prediction, view: str, notes: Sequence[str] = ()) -> str:
     """
     Write the emotion of a clip, bars and a radar chart of all probabilities.
 
@@ -30,6 +30,8 @@ def show_answer(prediction: Prediction, view: str) -> str:
         What the service gave.
     view : str
         "all", "six" or "three".
+    notes : sequence of str, default=()
+        Why to trust the answer less.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def show_answer(prediction: Prediction, view: str) -> str:
         f"<br><small>{escape(facts)}</small></span></div>"
     )
     charts = f'<div class="charts">{_bars(chances, groups)}{_radar(chances)}</div>' if chances else ""
-    return answer + charts
+    return answer + "".join(map(show_notice, notes)) + charts
 
 
 def _bars(chances: Mapping[str, float], groups: Mapping[str, Sequence[str]]) -> str:

@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import csv
 import io
+import math
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,8 @@ from .views import ALL, SIX, THREE
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from sersk.timeline import WindowEmotion
+
 _TITLE = "sersk: the emotion in a voice"
 _INTRO = f"""# {_TITLE}
 Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to the
@@ -44,13 +48,16 @@ _VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
 # Phones would show the page as wide as what is scrolled in it. Gradio confines `css` to its own container.
 _HEAD = "<style>html, body { overflow-x: clip; }</style>"
 _KINDS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"]
+_WAITING = show_notice("The emotion will stand here.")
 _KEPT = 600  # seconds that an upload stays, for the player
 _LOOK = 60  # seconds between two looks at what is older
 _WINDOW, _HOP = 3.0, 1.0  # seconds
+_SHORT = 0.5  # seconds, below which an answer is a guess
 _LONG = 6.0  # seconds, from which on an emotion may change
 _PANELS: tuple[str, ...] = ("waveform", "spectrogram", "mfcc", "f0")
 _ALL_PANELS = 60.0  # seconds; of more nothing could be made out
 _AT_ONCE = 8  # clips of a batch
+_IDLE = 0.02  # seconds between two looks for something to do
 _UPLOADS = 16  # of the largest allowed, that may lie here at once
 
 
@@ -79,13 +86,15 @@ def mount_page(app: FastAPI, service: Service) -> None:
         import gradio as gr
     except ImportError as error:
         raise ImportError("The page needs Gradio: pip install 'sersk[serve]'") from error
-    page = _build(gr, service, Path(folder.name))
+    examples = tempfile.TemporaryDirectory(prefix="sersk-examples-", ignore_cleanup_errors=True)  # these stay
+    page = _build(gr, service, write_examples(Path(examples.name) / "clips"))
     app.add_middleware(UploadGate, folder=Path(folder.name), most_bytes=most_bytes)
     gr.mount_gradio_app(
         app,
         page,
         path="/",
         max_file_size=service.limits.max_bytes,
+        allowed_paths=[examples.name],
         theme=_theme(gr),
         css=_STYLE,
         head=_HEAD,
@@ -102,6 +111,7 @@ def mount_page(app: FastAPI, service: Service) -> None:
                 yield state
         finally:
             folder.cleanup()
+            examples.cleanup()
 
     app.router.lifespan_context = lifespan
 
@@ -126,7 +136,7 @@ def _memory(n_bytes: int) -> str | None:
     return str(shared) if is_good else None
 
 
-def _build(gr: Any, service: Service, folder: Path) -> Any:
+def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
     models = {model.name: model for model in service.models}
     limits = service.limits
     pages = _Handlers(service)
@@ -148,13 +158,13 @@ def _build(gr: Any, service: Service, folder: Path) -> Any:
                         editable=False,
                     )
                     gr.Examples(
-                        examples=[[str(file)] for file in write_examples(folder / "examples")],
+                        examples=[[str(file)] for file in examples],
                         inputs=[audio],
                         label=_EXAMPLES,
                         elem_id="examples",
                     )
                 with gr.Column():
-                    answer = gr.HTML(show_notice("The emotion will stand here."), elem_id="answer")
+                    answer = gr.HTML(_WAITING, elem_id="answer")
             pictures = gr.HTML(elem_id="pictures")
             timeline = gr.HTML(elem_id="timeline")
         with gr.Tab("Several", id="several"):
@@ -165,13 +175,32 @@ def _build(gr: Any, service: Service, folder: Path) -> Any:
             batch = gr.HTML(elem_id="batch")
         with gr.Tab("Models", id="about"):
             gr.HTML("".join(show_model(one) for one in service.models), elem_id="about")
-        found = gr.State()
+        heard = gr.State()
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        asked = gr.on([audio.change, model.change], pages.predict, [audio, model, view], [answer, found], **quiet)
-        asked.then(pages.draw, [audio, model, found], [pictures, timeline], **quiet)
-        view.change(pages.show, [found, view], answer, **quiet)
+        asked = gr.on([audio.change, model.change], pages.predict, [audio, model, view], [answer, heard], **quiet)
+        asked.then(pages.draw, [audio, model, heard], [pictures, timeline], **quiet)
+        view.change(pages.show, [heard, view], answer, **quiet)
         start.click(pages.predict_batch, [files, model], [batch, files], show_progress="full", api_visibility="private")
-    return page.queue(default_concurrency_limit=None)
+    page.queue(default_concurrency_limit=None)
+    page._queue.sleep_when_free = _IDLE  # Gradio looks a thousand times a second, for a tenth of a core
+    return page
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What the service told of a clip; no prediction of one that is too long for it."""
+
+    prediction: Prediction | None
+    windows: list[WindowEmotion]
+
+    def notes(self) -> list[str]:
+        """Tell why to trust the answer less."""
+        notes = []
+        if all(window.emotion is None for window in self.windows):
+            notes.append("There is no speech in this, as far as sersk can tell: the answer means nothing.")
+        elif self.prediction is not None and self.prediction.seconds < _SHORT:
+            notes.append("This is very short: a second of speech or more tells more.")
+        return notes
 
 
 class _Handlers:
@@ -180,41 +209,42 @@ class _Handlers:
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def predict(self, path: str | None, model: str, view: str) -> tuple[str, Prediction | str | None]:
+    async def predict(self, path: str | None, model: str, view: str) -> tuple[str, _Heard | None]:
         """Name the emotion of a clip; one that is too long for that is left to the timeline."""
         if path is None:
-            return show_notice("The emotion will stand here."), None
+            return _WAITING, None
         try:
-            prediction = await self._service.predict(_read(path), model)
+            audio = _read(path)
+            prediction = await self._service.predict(audio, model)
+            heard = _Heard(prediction, await self._listen(audio, model))
         except ServiceProblem as problem:
             if problem.kind == "too-long":
-                return show_notice("This is long: its emotion over time will stand below."), "long"
+                return show_notice("This is long: its emotion over time will stand below."), _Heard(None, [])
             return show_problem(problem.title, problem.detail), None
-        return show_answer(prediction, view), prediction
+        return show_answer(prediction, view, heard.notes()), heard
 
-    def show(self, found: Prediction | str | None, view: str) -> Any:
+    def show(self, heard: _Heard | None, view: str) -> Any:
         """Write the answer once more for another view."""
         import gradio as gr
 
-        return show_answer(found, view) if isinstance(found, Prediction) else gr.skip()
+        if heard is None or heard.prediction is None:
+            return gr.skip()
+        return show_answer(heard.prediction, view, heard.notes())
 
-    async def draw(
-        self, path: str | None, model: str, found: Prediction | str | None
-    ) -> AsyncIterator[tuple[str, str]]:
+    async def draw(self, path: str | None, model: str, heard: _Heard | None) -> AsyncIterator[tuple[str, str]]:
         """Draw the clip, and its timeline if it is long."""
-        if path is None or found is None:
+        if path is None or heard is None:
             yield "", ""
             return
-        audio = _read(path)
-        most = self._service.limits.max_recording_seconds
-        seconds = found.seconds if isinstance(found, Prediction) else float("inf")
+        shown: dict[str, bytes] = {}
+        over_time, panels = "", _PANELS
         try:
-            shown: dict[str, bytes] = {}
-            over_time = ""
-            panels = _PANELS
+            audio = _read(path)
+            seconds = math.inf if heard.prediction is None else heard.prediction.seconds
             if seconds >= _LONG:
                 yield show_notice("Listening to all of it: the emotion over time will stand here."), ""
-                windows = await self._service.timeline(audio, model, window=_WINDOW, hop=_HOP)
+                windows = heard.windows or await self._listen(audio, model)
+                most = self._service.limits.max_recording_seconds
                 drawn = await self._service.run("draw_over_time", model, audio, most, windows)
                 shown = dict(zip(("Waveform", "Timeline: how probable each emotion is"), drawn, strict=True))
                 over_time = "<h3>Emotion over time</h3>" + show_segments(merge_windows(windows))
@@ -225,6 +255,9 @@ class _Handlers:
                 yield show_pictures(shown), over_time
         except ServiceProblem as problem:
             yield show_problem(problem.title, problem.detail), ""
+
+    async def _listen(self, audio: bytes, model: str) -> list[WindowEmotion]:
+        return await self._service.timeline(audio, model, window=_WINDOW, hop=_HOP)
 
     async def predict_batch(self, paths: list[str] | None, model: str) -> tuple[str, None]:
         """Name the emotions of files, in a table and as CSV; they are gone from this computer then."""
