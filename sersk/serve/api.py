@@ -76,6 +76,7 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
     _add_predictions(app, service)
     _add_facts(app, service, metrics)
     routes = {"/v1/predict", "/v1/predict/batch", "/v1/models", "/healthz", "/readyz", "/metrics"}
+    app.state.end_streams = lambda: None  # what the server calls before it waits for open connections to end
     if page:
         from .page import mount_page
 

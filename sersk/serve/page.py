@@ -102,6 +102,8 @@ def mount_page(app: FastAPI, service: Service) -> None:
         ssr_mode=False,
         show_error=False,
     )
+    gradio_app: Any = app.routes[-1]
+    app.state.end_streams = gradio_app.app.stop_event.set  # an open page keeps a connection that never ends by itself
     inner = app.router.lifespan_context
 
     @contextlib.asynccontextmanager

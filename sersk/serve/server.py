@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from sersk.terminal import say
 
@@ -71,7 +72,19 @@ def run_server(
         )
         name = f"[{host}]" if ":" in host else host
         say(f"sersk listens at http://{name}:{listener.getsockname()[1]}, with its description at /docs")
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, app).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """End open pages before waiting for connections to end: they would take all of the grace, and more."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.end_streams()
+        await super().shutdown(sockets)
 
 
 @contextlib.contextmanager
