@@ -409,6 +409,7 @@ def test_nothing_of_an_upload_stays_and_examples_do(desktop, models, clips):
         wait_until(lambda: not files_of_pages() - others)
         page.get_by_label("Clear").click()
         page.wait_for_selector("#answer .notice:has-text('will stand here')")
+        page.wait_for_timeout(1000)  # what is below moves once more
         page.get_by_text("happy, male voice").click()
         page.wait_for_selector("#answer .emotion")
         folder = upload.parents[1]

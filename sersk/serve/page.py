@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,12 +160,9 @@ def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
                         buttons=[],
                         editable=False,
                     )
-                    gr.Examples(
-                        examples=[[str(file)] for file in examples],
-                        inputs=[audio],
-                        label=_EXAMPLES,
-                        elem_id="examples",
-                    )
+                    gr.Markdown(_EXAMPLES)
+                    with gr.Row(elem_id="examples"):  # not gr.Examples, whose files go with the uploads
+                        buttons = {file: gr.Button(file.stem, size="sm", min_width=150) for file in examples}
                 with gr.Column():
                     answer = gr.HTML(_WAITING, elem_id="answer")
             pictures = gr.HTML(elem_id="pictures")
@@ -181,6 +179,8 @@ def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
         asked = gr.on([audio.change, model.change], pages.predict, [audio, model, view], [answer, heard], **quiet)
         asked.then(pages.draw, [audio, model, heard], [pictures, timeline], **quiet)
+        for file, button in buttons.items():
+            button.click(partial(str, file), None, audio, **quiet)
         view.change(pages.show, [heard, view], answer, **quiet)
         start.click(pages.predict_batch, [files, model], [batch, files], show_progress="full", api_visibility="private")
     page.queue(default_concurrency_limit=None)
