@@ -283,6 +283,13 @@ def test_what_is_no_audio_is_told_in_words(desktop, url, content, said, tmp_path
         assert page.locator("#pictures img").count() == 0
 
 
+def test_what_is_too_large_is_told_in_words(desktop, url, tmp_path):
+    (tmp_path / "large.wav").write_bytes(bytes(26 * 2**20))
+    with opened(desktop, url) as page:
+        page.locator("#audio input[type=file]").set_input_files(tmp_path / "large.wav")
+        page.wait_for_selector("text=maximum allowed size of 25.0 Mb")
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(2.0, "no speech"), (8.0, "no speech"), (0.3, "very short")], ids=["silence", "long", "short"]
 )

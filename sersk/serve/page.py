@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 _TITLE = "sersk: the emotion in a voice"
 _INTRO = f"""# {_TITLE}
 Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to the
-model; do not decide about people by it. Models tells what it was trained on, and how often it is right on new voices.
-Nothing is kept: recordings are gone from this computer after {{minutes}} minutes at the latest."""
+model; do not decide about people by it. The tab Models tells what it was trained on, and how often it is right on new
+voices. Nothing is kept: recordings are gone from this computer after {{minutes}} minutes at the latest."""
 _EXAMPLES = "Examples (made by sersk's synthesiser, nobody speaks: the model was trained on people)"
 _STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 _VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
@@ -162,7 +162,7 @@ def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
                     )
                     gr.Markdown(_EXAMPLES)
                     with gr.Row(elem_id="examples"):  # not gr.Examples, whose files go with the uploads
-                        buttons = {file: gr.Button(file.stem, size="sm", min_width=150) for file in examples}
+                        buttons = {file: gr.Button(file.stem, size="sm", min_width=200) for file in examples}
                 with gr.Column():
                     answer = gr.HTML(_WAITING, elem_id="answer")
             pictures = gr.HTML(elem_id="pictures")
