@@ -181,7 +181,7 @@ def test_silence_is_dark_and_has_no_pitch():
     waveform, spectrogram, _, mfcc, _, chroma, _, f0 = sorted(figure.axes, key=lambda one: -one.get_position().y0)
     assert waveform.get_ylim() == (-1, 1)
     for axes, value in [(spectrogram, -100), (mfcc, 0), (chroma, 0)]:
-        assert_allclose(image(axes)[0], value, rtol=1e-6, atol=1e-6)
+        assert_allclose(image(axes)[0], value, rtol=1e-6, atol=1e-4)  # sums of many -100 dB, rounded
     assert image(spectrogram)[1].get_clim() == (-100, -20)
     assert np.isnan(f0.lines[0].get_ydata()).all()
     assert [text.get_text() for text in f0.texts] == ["no voiced frame"]

@@ -98,7 +98,7 @@ def test_every_value_is_the_functional_that_its_name_says(speechlike):
                 expected[f"zcr{order}{region}_{functional}"] = summarize(zcr[:, chosen], [functional])[0, 0]
             expected[f"log_f0{order}_{functional}"] = summarize(f0[:, voiced], [functional])[0, 0]
         zcr, f0 = delta(zcr), delta(f0)
-    assert row == expected
+    assert row == pytest.approx(expected, rel=1e-5)  # sums over other arrays may be rounded otherwise
 
 
 def test_families_computed_only_to_find_regions_are_not_in_the_vector(speechlike):
@@ -113,7 +113,8 @@ def test_descriptors_that_tell_regions_may_be_asked_for_alone(speechlike, descri
     frames = describe(speechlike(), descriptors, FrameSettings(n_mels=32))
     row = features.transform([speechlike()])[0]
     if descriptors != ("f0",):
-        assert_array_equal(row, np.concatenate([summarize(frames[f].T, ["mean"])[:, 0] for f in descriptors]))
+        expected = np.concatenate([summarize(frames[f].T, ["mean"])[:, 0] for f in descriptors])
+        assert_allclose(row, expected, rtol=1e-5)
     assert len(row) == len(features.get_feature_names_out())
 
 
