@@ -179,6 +179,7 @@ class WorkerPool:
             self._workers.discard(worker)
             worker.kill()
             if self._is_open:
+                self.n_restarted += 1
                 _log.error("a worker could not start: %s", fault)
                 await asyncio.sleep(_PAUSE)
 
