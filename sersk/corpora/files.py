@@ -8,10 +8,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-# What libsndfile reads. The container is found out from the bytes later: a corpus' extensions are not always true.
-AUDIO_EXTENSIONS = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64")
-)
+from sersk.audio_formats import AUDIO_EXTENSIONS
 
 _SAMPLE_BYTES = 4096
 
