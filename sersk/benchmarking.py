@@ -187,7 +187,7 @@ def _estimate(experiments: dict[str, Experiment], cell: Cell, progress: Progress
         target=mixed.corpus.target[rows],
         groups=None if mixed.corpus.groups is None else mixed.corpus.groups[rows],
         files=[mixed.corpus.files[row] for row in rows],
-        frame=pd.DataFrame({"split": np.where(names[rows] == source, "train", "test")}),
+        frame=pd.DataFrame({"split": np.where(names[rows] == source, "train", "test"), "corpus": names[rows]}),
     )
     report = evaluate(mixed.learner, pair, protocol="split", n_jobs=mixed.n_jobs, progress=progress)
     told = f"trained on {source}, tested on {target}, {len(shared)} emotions of both"

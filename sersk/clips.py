@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_array
 
 from .audio import AudioError, load_audio, source_name
@@ -206,3 +207,23 @@ def clip_content(source: Any) -> tuple[str, Any]:
         load_audio(source)  # nearly always raises the error that names the cause
         raise AudioError(source_name(source), f"cannot be read ({error})") from error
     return hashlib.sha256(data).hexdigest(), io.BytesIO(data)
+
+
+def speaker_names(groups: npt.ArrayLike) -> npt.NDArray[Any]:
+    """
+    Name the speaker of each clip by a string, so that speakers of any type can be compared.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_clips,)
+        Speakers; None, NaN, NA and an empty name stand for one who is unknown.
+
+    Returns
+    -------
+    ndarray of shape (n_clips,)
+        Their names; empty where unknown.
+    """
+    import pandas as pd  # not needed where nobody asks for speakers, and slow
+
+    names = np.asarray(groups, dtype=object)
+    return np.where(pd.isna(names), "", names).astype(str)

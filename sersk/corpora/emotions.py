@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "bored")
 
-# Spellings that mean the same emotion wherever they are met, as `label_key` leaves them: lower case, no separators, umlauts
-# written out. One-letter and numeric codes mean different emotions in different corpora, so they are in CODES instead.
+# Spellings that mean the same emotion wherever they are met, as `label_key` leaves them: lower case, no separators,
+# umlauts written out. One-letter and numeric codes mean different emotions in different corpora: they are in CODES.
 _SPELLINGS = {
     "neutral": "neutral neutrality neutralitaet neu normal",
     "calm": "calm calmness ruhe ruhig gelassen gelassenheit",

@@ -34,7 +34,8 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     ----------
     root : path or sequence of paths
         Folder of a corpus, at any depth, or a manifest; several join into one corpus.
-    layout : {"auto", "ravdess", "cremad", "tess", "savee", "emodb", "nemo", "folders", "names", "manifest"}, default="auto"
+    layout : {"auto", "ravdess", "cremad", "tess", "savee", "emodb", "nemo", "folders", "names", "manifest"}, \
+            default="auto"
         How the files are named.
 
         - A corpus' name: as its authors published it (see `LAYOUTS`), whatever the audio format.
@@ -208,8 +209,8 @@ def _parse(root: Path, files: list[Path], layout: str) -> Sequence[_Row | None]:
     tables = sorted(file.name for file in root.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
     raise ValueError(
         f"{root}: layout={layout!r} does not fit its {len(files)} audio files, such as {some(names)}. File names that "
-        f"fit a published corpus: {dict(fits) or 'none'}; clips in folders named for emotions: {n_emotions}; names like "
-        f"SPEAKER_EMOTION_1 (layout 'names'): {sum(map(bool, spoken))}. Pass layout= one of "
+        f"fit a published corpus: {dict(fits) or 'none'}; clips in folders named for emotions: {n_emotions}; names "
+        f"such as SPEAKER_EMOTION_1 (layout 'names'): {sum(map(bool, spoken))}. Pass layout= one of "
         f"{', '.join(LAYOUT_NAMES[1:])}, or "
         + (f"give {some(tables)} if that is a manifest, or " if tables else "")
         + f"write a manifest, as here:\nfile,emotion,speaker\n{names[position]},{guess['emotion']},{guess['speaker']}"

@@ -147,7 +147,9 @@ def _records(manifest: Path, known: Mapping[str, str]) -> tuple[list[int], list[
     except csv.Error as error:
         raise ValueError(f"{manifest}: line {n_above + line}: {error}. Look at the quotes there.") from error
     if not records:
-        raise ValueError(f"{manifest}: is empty. Name the columns in the first line, and a clip in each other:\n{EXAMPLE}")
+        raise ValueError(
+            f"{manifest}: is empty. Name the columns in the first line, and a clip in each other:\n{EXAMPLE}"
+        )
     return lines, records
 
 
@@ -174,7 +176,7 @@ def _rows(text: str, separator: str) -> Any:
 def _n_known(text: str, separator: str, known: Mapping[str, str]) -> tuple[int, int]:
     """Count the known columns, then all columns, that a separator finds in the header."""
     try:
-        header = next((cells for cells in _rows(text, separator) if any(map(str.strip, cells))), [])
+        header: list[str] = next((cells for cells in _rows(text, separator) if any(map(str.strip, cells))), [])
     except csv.Error:
         return 0, 0
     keys = [_key(name) for name in header]
@@ -195,7 +197,9 @@ def _named_columns(manifest: Path, header: list[str], known: Mapping[str, str]) 
                 break
     twice = [name for name in columns.values() if [*columns.values()].count(name) > 1]
     if twice:
-        raise ValueError(f"{manifest}: {twice.count(twice[0])} columns are called {twice[0]!r}. Name each in its own way.")
+        raise ValueError(
+            f"{manifest}: {twice.count(twice[0])} columns are called {twice[0]!r}. Name each in its own way."
+        )
     return columns
 
 

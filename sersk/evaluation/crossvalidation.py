@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from sersk.clips import speaker_names
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
 from sersk.models.folds import Folds, fit_with_speakers, wants_speakers
@@ -268,7 +269,10 @@ def _describe_clips(corpus: Bunch, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
     """Give file and speaker of some clips, and those of `FACTS` that are known of any."""
     files = corpus.get("files", corpus.data)
     clips: dict[str, Any] = {"file": [str(files[row]) for row in rows]}
-    clips["speaker"] = None if corpus.groups is None else np.asarray(corpus.groups)[rows]
+    clips["speaker"] = None
+    if corpus.groups is not None:
+        clips["speaker"] = np.asarray(corpus.groups, dtype=object)[rows]
+        clips["speaker"][speaker_names(clips["speaker"]) == ""] = None
     frame = corpus.get("frame")
     for name in FACTS:
         if frame is not None and name in frame and (values := frame[name].iloc[rows].astype(object)).notna().any():

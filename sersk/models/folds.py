@@ -11,7 +11,26 @@ import sklearn
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_consistent_length
 
+from sersk.clips import speaker_names
+
 Folds = list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
+
+
+def count_speakers(groups: npt.ArrayLike | None) -> int:
+    """
+    Count the known speakers.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_clips,) or None
+        Speakers; None, NaN, NA and an empty name stand for one who is unknown.
+
+    Returns
+    -------
+    int
+        Number of different names.
+    """
+    return 0 if groups is None else len({*speaker_names(groups).tolist()} - {""})
 
 
 def speaker_folds(y: npt.ArrayLike, groups: npt.ArrayLike | None, n_splits: int = 5) -> Folds:
@@ -23,7 +42,8 @@ def speaker_folds(y: npt.ArrayLike, groups: npt.ArrayLike | None, n_splits: int 
     y : array-like of shape (n_clips,)
         Emotions.
     groups : array-like of shape (n_clips,) or None
-        Speakers. With None, or one speaker only, the folds are stratified by emotion: nothing better can be had.
+        Speakers. Clips of unknown ones are on no side, since they may be of anybody. With None, or one speaker only,
+        the folds are stratified by emotion: nothing better can be had.
     n_splits : int, default=5
         Number of folds; fewer where there are fewer speakers or too few clips.
 
@@ -37,19 +57,22 @@ def speaker_folds(y: npt.ArrayLike, groups: npt.ArrayLike | None, n_splits: int 
 
     check_consistent_length(y, groups)
     y = np.asarray(y)
-    counts = np.unique(y, return_counts=True)[1]
-    n_speakers = 0 if groups is None else len(np.unique(np.asarray(groups)))
+    n_speakers = count_speakers(groups)
     splitter: Any
-    if n_speakers > 1:
-        splitter, n_splits = StratifiedGroupKFold, min(n_splits, n_speakers, counts.max())
+    if groups is not None and n_speakers > 1:
+        clips = np.flatnonzero(speaker_names(groups) != "")
+        y, groups = y[clips], np.asarray(groups)[clips].tolist()
+        splitter, n_splits = StratifiedGroupKFold, min(n_splits, n_speakers, np.unique(y, return_counts=True)[1].max())
     else:
-        splitter, n_splits, groups = StratifiedKFold, min(n_splits, counts.min()), None
+        clips, groups = np.arange(len(y)), None
+        splitter, n_splits = StratifiedKFold, min(n_splits, np.unique(y, return_counts=True)[1].min())
     if n_splits < 2:
         return []
     with warnings.catch_warnings():
         # Some folds then lack the emotions that have fewer clips than there are folds: still sound.
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(splitter(int(n_splits), shuffle=True, random_state=0).split(np.zeros(len(y)), y, groups))
+        folds = splitter(int(n_splits), shuffle=True, random_state=0).split(np.zeros(len(y)), y, groups)
+        return [(clips[train], clips[test]) for train, test in folds]
 
 
 def inner_folds(y: npt.ArrayLike, groups: npt.ArrayLike | None, n_splits: int) -> Folds:

@@ -19,6 +19,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from sersk.augmentation import count_frames
+from sersk.clips import speaker_names
 from sersk.filterbanks import Array
 from sersk.normalization import check_frames
 
@@ -277,8 +278,10 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         all_clips = (np.arange(len(y)), np.arange(0))
         folds = inner_folds(y, groups, round(1 / self.validation_fraction)) if self.validation_fraction else []
         # What leaves the most classes to train on.
-        first = max(folds, key=lambda fold: len(np.unique(y[fold[0]])), default=all_clips)
-        return [first, *[all_clips] * (self.n_networks - 1)]
+        train, test = max(folds, key=lambda fold: len(np.unique(y[fold[0]])), default=all_clips)
+        if groups is not None:  # whoever they may be of, too good to be lost
+            train = np.union1d(train, np.setdiff1d(np.flatnonzero(speaker_names(groups) == ""), test))
+        return [(train, test), *[all_clips] * (self.n_networks - 1)]
 
     def _train(self, X: Array, codes: npt.NDArray[np.intp], weight: Array, folds: Folds) -> None:
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(folds)).tolist()
