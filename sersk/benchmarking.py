@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 
 from .benchmark_table import ARROW, Benchmark, Cell
 from .evaluation import EvaluationReport, evaluate, make_protocol
 from .evaluation.crossvalidation import Progress
 from .evaluation.report_folder import read_report, write_report
-from .experiments import MIXED, Experiment, prepare_experiments
+from .experiments import MIXED, Experiment, prepare_experiments, take_rows
 from .models.network_recipes import NETWORKS
 
 # The notebooks' own recipes, by corpora of every size: features, layers and training are theirs.
@@ -183,7 +183,7 @@ def _estimate(experiments: dict[str, Experiment], cell: Cell, progress: Progress
     if len(shared) < 2:
         raise ValueError(f"{cell.corpus}: they share {len(shared)} emotions, and a classifier needs two or more.")
     pair = Bunch(
-        data=_safe_indexing(mixed.corpus.data, rows),
+        **take_rows(mixed.corpus.rows, mixed.corpus.sources, rows),
         target=mixed.corpus.target[rows],
         groups=None if mixed.corpus.groups is None else mixed.corpus.groups[rows],
         files=[mixed.corpus.files[row] for row in rows],

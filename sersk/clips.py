@@ -209,9 +209,47 @@ def clip_content(source: Any) -> tuple[str, Any]:
     return hashlib.sha256(data).hexdigest(), io.BytesIO(data)
 
 
+def clip_numbers(sources: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """
+    Give the number of the clip that each row is, or is an altered copy of.
+
+    Parameters
+    ----------
+    sources : ndarray of shape (n_rows,)
+        k for clip k itself, ~k for an altered copy of it.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        k for both.
+    """
+    return np.maximum(sources, ~sources)
+
+
+def unaltered_rows(n_rows: int, sources: npt.ArrayLike | None) -> npt.NDArray[np.intp]:
+    """
+    Find the rows that are clips themselves; all of them if there is no such row, as in a small subset.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    sources : array-like of shape (n_rows,) or None
+        As in `clip_numbers`; None if nothing is altered.
+
+    Returns
+    -------
+    ndarray of int
+        Their positions.
+    """
+    if sources is not None and len(rows := np.flatnonzero(np.asarray(sources) >= 0)):
+        return rows
+    return np.arange(n_rows)
+
+
 def speaker_names(groups: npt.ArrayLike) -> npt.NDArray[Any]:
     """
-    Name the speaker of each clip by a string, so that speakers of any type can be compared.
+    Make speakers comparable: whole numbers and strings stay as they are, of all else strings are made.
 
     Parameters
     ----------
@@ -223,7 +261,9 @@ def speaker_names(groups: npt.ArrayLike) -> npt.NDArray[Any]:
     ndarray of shape (n_clips,)
         Their names; empty where unknown.
     """
+    names = np.asarray(groups)
+    if names.dtype.kind in "iuU":
+        return names
     import pandas as pd  # not needed where nobody asks for speakers, and slow
 
-    names = np.asarray(groups, dtype=object)
-    return np.where(pd.isna(names), "", names).astype(str)
+    return np.where(pd.isna(names), "", names.astype(object)).astype(str)

@@ -132,9 +132,10 @@ def train_on_table(
             yield _predict(fit(np.sort(train)), table, test)
 
     # Of the clips there are positions only: the rows that it would hold lie in the table.
-    folds = CrossValidation(chosen, front=None, learner=None, rows=None, emotions=y, speakers=groups, corpus=corpus)
+    everything = np.arange(len(y))
+    folds = CrossValidation(chosen, None, None, None, y, groups, everything, corpus)
     report = report_on(folds, tests, progress(results(), len(tests)))
-    fitted = fit(np.arange(len(y)))
+    fitted = fit(everything)
     return TrainedModel(
         pipeline=Pipeline([("features", table.features), *fitted.steps]),
         report=report,

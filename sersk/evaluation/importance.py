@@ -145,7 +145,8 @@ def family_importance(
             X,
             folds.emotions,
             folds.speakers,
-            folds.with_copies(train),
+            folds.sources,
+            train,
             test,
             [*columns.values()],
             n_repeats,
@@ -197,6 +198,7 @@ def _permute_fold(
     X: npt.NDArray[Any],
     y: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None,
+    sources: Codes,
     train: Codes,
     test: Codes,
     columns: list[Codes],
@@ -205,7 +207,7 @@ def _permute_fold(
     labels: npt.NDArray[Any],
 ) -> tuple[Codes, Codes]:
     """Positions in `labels` of what is predicted: (n_test,) as it is, (n_families, n_repeats, n_test) permuted."""
-    fit_fold(model, X, y, groups, train)
+    fit_fold(model, X, y, groups, sources, train)
     speakers = None if groups is None else groups[test]
 
     def predict(vectors: npt.NDArray[Any]) -> Codes:
