@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch, _safe_indexing
+from sklearn.utils import Bunch
 
 from .atomic_files import replace_file
 from .benchmark_table import ARROW, Benchmark, Cell
 from .evaluation import EvaluationReport, evaluate, make_protocol
 from .evaluation.crossvalidation import Progress
 from .evaluation.report_folder import read_report, write_report
-from .experiments import MIXED, Experiment, prepare_experiments
+from .experiments import MIXED, Experiment, prepare_experiments, take_rows
 from .models.network_recipes import NETWORKS
 
 # The notebooks' own recipes, by corpora of every size: features, layers and training are theirs.
@@ -185,11 +185,11 @@ def _estimate(experiments: dict[str, Experiment], cell: Cell, progress: Progress
     if len(shared) < 2:
         raise ValueError(f"{cell.corpus}: they share {len(shared)} emotions, and a classifier needs two or more.")
     pair = Bunch(
-        data=_safe_indexing(mixed.corpus.data, rows),
+        **take_rows(mixed.corpus.rows, mixed.corpus.sources, rows),
         target=mixed.corpus.target[rows],
         groups=None if mixed.corpus.groups is None else mixed.corpus.groups[rows],
         files=[mixed.corpus.files[row] for row in rows],
-        frame=pd.DataFrame({"split": np.where(names[rows] == source, "train", "test")}),
+        frame=pd.DataFrame({"split": np.where(names[rows] == source, "train", "test"), "corpus": names[rows]}),
     )
     report = evaluate(mixed.learner, pair, protocol="split", n_jobs=mixed.n_jobs, progress=progress)
     told = f"trained on {source}, tested on {target}, {len(shared)} emotions of both"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils import check_array
 
 from .audio import AudioError, load_audio, source_name
@@ -206,3 +207,63 @@ def clip_content(source: Any) -> tuple[str, Any]:
         load_audio(source)  # nearly always raises the error that names the cause
         raise AudioError(source_name(source), f"cannot be read ({error})") from error
     return hashlib.sha256(data).hexdigest(), io.BytesIO(data)
+
+
+def clip_numbers(sources: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """
+    Give the number of the clip that each row is, or is an altered copy of.
+
+    Parameters
+    ----------
+    sources : ndarray of shape (n_rows,)
+        k for clip k itself, ~k for an altered copy of it.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        k for both.
+    """
+    return np.maximum(sources, ~sources)
+
+
+def unaltered_rows(n_rows: int, sources: npt.ArrayLike | None) -> npt.NDArray[np.intp]:
+    """
+    Find the rows that are clips themselves; all of them if there is no such row, as in a small subset.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    sources : array-like of shape (n_rows,) or None
+        As in `clip_numbers`; None if nothing is altered.
+
+    Returns
+    -------
+    ndarray of int
+        Their positions.
+    """
+    if sources is not None and len(rows := np.flatnonzero(np.asarray(sources) >= 0)):
+        return rows
+    return np.arange(n_rows)
+
+
+def speaker_names(groups: npt.ArrayLike) -> npt.NDArray[Any]:
+    """
+    Make speakers comparable: whole numbers and strings stay as they are, of all else strings are made.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_clips,)
+        Speakers; None, NaN, NA and an empty name stand for one who is unknown.
+
+    Returns
+    -------
+    ndarray of shape (n_clips,)
+        Their names; empty where unknown.
+    """
+    names = np.asarray(groups)
+    if names.dtype.kind in "iuU":
+        return names
+    import pandas as pd  # not needed where nobody asks for speakers, and slow
+
+    return np.where(pd.isna(names), "", names.astype(object)).astype(str)

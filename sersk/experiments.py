@@ -5,23 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
 
 from .audio import AudioError
+from .clips import clip_numbers
 from .corpora import split_corpus
 from .degradation import CONDITIONS, Condition
 from .evaluation import EvaluationReport, RobustnessReport, evaluate, make_protocol
-from .evaluation.crossvalidation import Progress, cross_validation
+from .evaluation.crossvalidation import Progress, cross_validation, fit_fold
 from .evaluation.robustness import evaluate_degraded
-from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, fit_with_speakers, parameter_grid, training_copies
+from .models import ClipAugmenter, SpeakerSearch, emotion_pipeline, parameter_grid, training_copies
 from .models.augmented import MASKS
-from .models.decision import Delegates
 from .sequences import FrameSequences
 
 # What the experiment with all clips is called beside those with a part of them.
@@ -43,7 +43,8 @@ class Experiment:
         Altered copies that each training clip has, by the names of `ClipAugmenter`.
     corpus : Bunch
         Of the clips that could be read: `data` (what `learner` takes), `target`, `groups`, `files` (the clips
-        themselves), `frame` and `positions` in the corpus.
+        themselves), `frame` and `positions` in the corpus. `rows` holds `data` and, behind it, what `learner` takes of
+        altered copies; of them `sources` has k for clip k itself and ~k for a copy of it.
     failures : list of (str, AudioError)
         Clips that could not be read and were left out.
     protocol : str
@@ -123,7 +124,9 @@ class Experiment:
         best_params : dict
             What the search chose; empty without a search.
         """
-        fitted = fit_with_speakers(clone(self.learner), self.corpus.data, self.corpus.target, self.corpus.groups)
+        corpus = self.corpus
+        everything = np.arange(len(corpus.target))
+        fitted = fit_fold(clone(self.learner), corpus.rows, corpus.target, corpus.groups, corpus.sources, everything)
         best_params = {}
         if isinstance(fitted, SpeakerSearch):  # it knows the classifier by the names of what is wrapped around it, too
             found = fitted.best_params_.items()
@@ -226,20 +229,20 @@ def prepare_experiments(
         told = verbose if n_fits == 1 else 0  # several bars at a time would write into each other
         pipeline[-1].set_params(checkpoint=None if checkpoint is None else str(checkpoint), verbose=told)
     copies = training_copies(model) if augment is None else tuple(augment)
-    copier, learner, depth = _with_copies(pipeline, copies, random_state)
+    copier, learner = _with_copies(pipeline, copies, random_state)
     if search is not None:
         if not isinstance(model, str):
             raise ValueError("Only named models have a grid to search; wrap your own estimator in a GridSearchCV.")
         grid = parameter_grid(model, features=features)
         if not grid:
             raise ValueError(f"{model} has no settings to search: it is taken as it was published.")
-        prefix = depth * "estimator__"
+        prefix = "estimator__" if isinstance(learner, ClipAugmenter) else ""
         learner = SpeakerSearch(learner, {prefix + name: few for name, few in grid.items()}, strategy=search)
     parts = _parts(corpus, by)
     for name, part in parts.items():
         _check(part, protocol, "clips", _which(name, by))  # what does not fit is told now, not after the extraction
     front = clone(pipeline[0]).set_params(n_jobs=n_jobs, memory=memory, verbose=verbose)
-    rows, errors = _extract(front, copier, corpus)
+    rows, sources, errors = _extract(front, copier, corpus)
     experiments = {}
     for name, part in parts.items():
         kept = np.array([position not in errors for position in part.data])
@@ -248,7 +251,7 @@ def prepare_experiments(
             clips = f"the {len(kept)} clips{_which(name, by)}"
             raise ValueError(f"None of {clips} could be read; the first: {failures[0][1]}")
         readable = Bunch(
-            data=_safe_indexing(rows, part.data[kept]),
+            **take_rows(rows, sources, part.data[kept]),
             target=part.target[kept],
             groups=None if part.groups is None else part.groups[kept],
             files=[corpus.data[position] for position in part.data[kept]],
@@ -273,51 +276,41 @@ def _is_network(classifier: Any) -> bool:
     return "checkpoint" in classifier.get_params(deep=False)
 
 
-def _with_copies(pipeline: Pipeline, augment: Sequence[str], random_state: int | None) -> tuple[Any, Any, int]:
+def take_rows(rows: Any, sources: npt.NDArray[np.intp], clips: npt.NDArray[np.intp]) -> dict[str, Any]:
     """
-    Put what learns from altered copies around the steps after the features.
+    Take what belongs to some clips: their rows and those of their altered copies.
 
-    Returns what alters clips, or None; what learns; and how many estimators are around the steps.
+    Parameters
+    ----------
+    rows : array-like of length n_rows
+        Features.
+    sources : ndarray of shape (n_rows,)
+        k for clip k itself, ~k for a copy of it; a clip that is taken has a row.
+    clips : ndarray of int
+        Numbers of the clips.
+
+    Returns
+    -------
+    dict
+        ``rows``, the clips first; ``sources``, the clips numbered anew; and ``data``, the rows of the clips.
     """
+    number = np.full(clip_numbers(sources).max() + 1, -1)
+    number[clips] = np.arange(len(clips))
+    own = np.full(len(number), -1)
+    own[sources[sources >= 0]] = np.flatnonzero(sources >= 0)
+    copies = np.flatnonzero((sources < 0) & (number[clip_numbers(sources)] >= 0))
+    taken = _safe_indexing(rows, np.concatenate([own[clips], copies]))
+    anew = np.concatenate([np.arange(len(clips)), ~number[~sources[copies]]])
+    return {"data": taken[: len(clips)], "rows": taken, "sources": anew}
+
+
+def _with_copies(pipeline: Pipeline, augment: Sequence[str], random_state: int | None) -> tuple[Any, Any]:
+    """Give what alters clips, or None, and what learns from features: the steps after these, masks around them."""
     masks, methods = [name for name in augment if name in MASKS], [name for name in augment if name not in MASKS]
     if masks and not isinstance(pipeline[0], FrameSequences):
         raise ValueError(f"{', '.join(masks)}: this model learns from vectors, and masks hide frames of sequences.")
-    learner, depth = pipeline[1:], 0
-    if masks:
-        learner, depth = ClipAugmenter(learner, masks, random_state=random_state), depth + 1
-    if not methods:
-        return None, learner, depth
-    return ClipAugmenter(pipeline, methods, random_state=random_state), _CopyTrainer(learner), depth + 1
-
-
-class _CopyTrainer(Delegates, ClassifierMixin, BaseEstimator):
-    """
-    Do on features what `ClipAugmenter` does on clips: a row of X is a clip's own features, then those of its copies.
-
-    They need be computed once only, for all folds, searches and parts of a corpus. What is predicted may lack copies.
-    """
-
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    def fit(self, X: npt.NDArray[Any], y: npt.NDArray[Any], groups: npt.NDArray[Any] | None = None) -> Self:
-        self.n_dimensions_ = X.ndim
-        n_clips, n_copies = X.shape[:2]
-        rows = np.concatenate([X[:, copy] for copy in range(n_copies)])
-        # Where speakers are unknown, a clip and its copies stay together by the clip's number, as in ClipAugmenter.
-        together = np.tile(np.arange(n_clips) if groups is None else groups, n_copies)
-        labels = np.tile(y, n_copies)
-        lost = np.isnan(rows).reshape(len(rows), -1).all(axis=1)
-        if lost.any():
-            rows, labels, together = rows[~lost], labels[~lost], together[~lost]
-        self.estimator_ = fit_with_speakers(clone(self.estimator), rows, labels, together)
-        self.classes_ = self.estimator_.classes_
-        return self
-
-    def _ask(self, method: str, X: npt.NDArray[Any], groups: npt.ArrayLike | None) -> Any:
-        return super()._ask(method, X[:, 0] if X.ndim == self.n_dimensions_ else X, groups)
+    copier = ClipAugmenter(pipeline, methods, random_state=random_state) if methods else None
+    return copier, ClipAugmenter(pipeline[1:], masks, random_state=random_state) if masks else pipeline[1:]
 
 
 def _which(name: str, by: str | None) -> str:
@@ -349,15 +342,15 @@ def _check(part: Bunch, protocol: str, clips: str, which: str) -> None:
         raise ValueError(f"{clips}{which}: {error}" if which else str(error)) from error
 
 
-def _extract(front: Any, copier: ClipAugmenter | None, corpus: Bunch) -> tuple[Any, dict[int, AudioError]]:
-    """Compute the features of all clips, and of their copies along the second axis; tell which clips failed."""
-    if copier is None:
-        rows, failures = front.extract(corpus.data)
-        return rows, dict(failures)
-    clips, _, _ = copier.with_copies(corpus.data, corpus.target)
-    rows, failures = front.extract(clips)
+def _extract(
+    front: Any, copier: ClipAugmenter | None, corpus: Bunch
+) -> tuple[Any, npt.NDArray[np.intp], dict[int, AudioError]]:
+    """Compute the features of all clips and, behind them, of their copies; tell which clips failed."""
     n_clips = len(corpus.data)
+    clips, sources = (corpus.data, np.arange(n_clips)) if copier is None else copier.with_copies(corpus.data)
+    rows, failures = front.extract(clips)
     errors = {index: error for index, error in failures if index < n_clips}
-    if lost := sum(index % n_clips not in errors for index, _ in failures):
-        warnings.warn(f"altered copies without features, left out: {lost} of {len(clips) - n_clips}", stacklevel=3)
-    return rows.reshape(len(clips) // n_clips, n_clips, *rows.shape[1:]).swapaxes(0, 1), errors
+    lost = [index for index, _ in failures if index >= n_clips]
+    if n_lost := sum(~sources[index] not in errors for index in lost):
+        warnings.warn(f"altered copies without features, left out: {n_lost} of {len(clips) - n_clips}", stacklevel=3)
+    return (np.delete(rows, lost, axis=0), np.delete(sources, lost), errors) if lost else (rows, sources, errors)

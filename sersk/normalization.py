@@ -11,6 +11,8 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, check_consistent_length, check_is_fitted, validate_data
 
+from .clips import speaker_names, unaltered_rows
+
 Features = npt.NDArray[np.floating]
 Frames = npt.NDArray[np.float32]
 
@@ -23,7 +25,7 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     speaker is scaled by the clips of his that are given together; of a test speaker these are test clips. That needs
     none of their labels, but must be told beside a figure, and several clips of various emotions must be at hand. Where
     the speaker is unknown, or has fewer clips than `min_clips`, mean and standard deviation are those of the training
-    clips.
+    clips. Altered copies (`sersk.ClipAugmenter`) are scaled by their speaker's clips, and count in no statistic.
 
     Parameters
     ----------
@@ -59,14 +61,20 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"min_clips": [Interval(Integral, 2, None, closed="left")]}
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True, "sources": True}
     __metadata_request__transform: ClassVar[dict[str, Any]] = {"groups": True}
 
     def __init__(self, *, min_clips: int = 5) -> None:
         self.min_clips = min_clips
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: npt.ArrayLike, y: object = None, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: object = None,
+        groups: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
+    ) -> Self:
         """
         Learn mean and standard deviation for unknown speakers.
 
@@ -78,6 +86,8 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Ignored.
         groups : array-like of shape (n_clips,), default=None
             Speakers, whose own figures are not learned: they are those of the clips to be scaled.
+        sources : array-like of shape (n_clips,), default=None
+            Which rows are altered copies, if any: k for clip k itself, ~k for a copy of it.
 
         Returns
         -------
@@ -85,8 +95,8 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             The fitted scaler.
         """
         features: Features = validate_data(self, X, dtype=[np.float64, np.float32])
-        check_consistent_length(features, groups)
-        self.mean_, self.scale_ = _mean_and_scale(features)
+        check_consistent_length(features, groups, sources)
+        self.mean_, self.scale_ = _mean_and_scale(features[unaltered_rows(len(features), sources)])
         return self
 
     def transform(self, X: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Features:
@@ -98,30 +108,22 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         X : array-like of shape (n_clips, n_features)
             Features.
         groups : array-like of shape (n_clips,), default=None
-            Speakers; None, NaN or an empty name stand for one who is unknown.
+            Speakers; None, NaN, NA or an empty name stand for one who is unknown.
 
         Returns
         -------
         ndarray of shape (n_clips, n_features)
             The same features on the other scale.
         """
-        check_is_fitted(self)
-        features: Features = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
-        check_consistent_length(features, groups)
-        scaled: Features = (features - self.mean_) / self.scale_
-        if groups is None:
-            return scaled
-        names = np.asarray(groups, dtype=object)
-        known = np.array([name is not None and name == name and name != "" for name in names])
-        speakers, who = np.unique(names[known].astype(str), return_inverse=True)
-        for number in range(len(speakers)):
-            rows = np.flatnonzero(known)[who == number]
-            if len(rows) >= self.min_clips:
-                mean, scale = _mean_and_scale(features[rows])
-                scaled[rows] = (features[rows] - mean) / scale
-        return scaled
+        return self._scale(X, groups, None)
 
-    def fit_transform(self, X: npt.ArrayLike, y: object = None, groups: npt.ArrayLike | None = None) -> Features:
+    def fit_transform(
+        self,
+        X: npt.ArrayLike,
+        y: object = None,
+        groups: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
+    ) -> Features:
         """
         Learn what unknown speakers are scaled by, and scale.
 
@@ -133,13 +135,32 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Ignored.
         groups : array-like of shape (n_clips,), default=None
             Speakers.
+        sources : array-like of shape (n_clips,), default=None
+            Which rows are altered copies, if any: k for clip k itself, ~k for a copy of it.
 
         Returns
         -------
         ndarray of shape (n_clips, n_features)
             The same features on the other scale.
         """
-        return self.fit(X, y, groups).transform(X, groups)
+        return self.fit(X, y, groups, sources)._scale(X, groups, sources)
+
+    def _scale(self, X: npt.ArrayLike, groups: npt.ArrayLike | None, sources: npt.ArrayLike | None) -> Features:
+        check_is_fitted(self)
+        features: Features = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        check_consistent_length(features, groups)
+        scaled: Features = (features - self.mean_) / self.scale_
+        if groups is None:
+            return scaled
+        names = speaker_names(groups).astype(str)
+        is_clip = np.zeros(len(features), dtype=bool)
+        is_clip[unaltered_rows(len(features), sources)] = True
+        for speaker in np.unique(names[names != ""]):
+            rows = names == speaker
+            if np.count_nonzero(rows & is_clip) >= self.min_clips:
+                mean, scale = _mean_and_scale(features[rows & is_clip])
+                scaled[rows] = (features[rows] - mean) / scale
+        return scaled
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -151,8 +172,13 @@ def _mean_and_scale(X: Features) -> tuple[Features, Features]:
     """Mean, and standard deviation or 1 where there is none but rounding."""
     mean = X.mean(axis=0, dtype=np.float64)
     spread = X.std(axis=0, dtype=np.float64)
-    least = 1e-6 * np.maximum(1, np.abs(mean))
-    return mean.astype(X.dtype), np.where(spread > least, spread, 1).astype(X.dtype)
+    return mean.astype(X.dtype), _divisor(spread, mean, X.dtype).astype(X.dtype)
+
+
+def _divisor(spread: Features, level: Features, dtype: Any) -> Features:
+    """Give the spread, or 1 where it is no more than the rounding of values at that level, as StandardScaler does."""
+    number = np.finfo(dtype)
+    return np.where(spread > np.maximum(10 * number.eps * np.abs(level), number.tiny), spread, 1)
 
 
 class FrameScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
@@ -257,7 +283,7 @@ class FrameScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator, auto_wr
         else:
             shift = np.where(padding, np.inf, X).min(axis=axes, keepdims=True, initial=np.inf)
             spread = np.where(padding, -np.inf, X).max(axis=axes, keepdims=True, initial=-np.inf) - shift
-        scaled: Frames = ((X - shift) / np.where(spread > 1e-6, spread, 1)).astype(np.float32)
+        scaled: Frames = ((X - shift) / _divisor(spread, shift, np.float32)).astype(np.float32)
         return scaled
 
     def __sklearn_tags__(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 # What the library takes, told here once more since asking it would import it for `--help`; a test holds them equal.
-LAYOUTS = ("auto", "ravdess", "cremad", "tess", "savee", "emodb", "folders", "manifest")
+LAYOUTS = ("auto", "ravdess", "cremad", "tess", "savee", "emodb", "nemo", "folders", "names", "manifest")
 NETWORKS = (
     "lstm", "cnn-lstm", "cnn", "lstm-256", "lstm-128", "lstm-512", "cnn-lstm-mfcc", "cnn-mel", "cnn-mfcc", "cnn-1d",
     "dual-cnn",

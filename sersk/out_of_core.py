@@ -26,7 +26,7 @@ from .models.boosting import Batch, XGBoostClassifier
 from .models.calibration import calibrated, class_scores
 from .models.classical import classifier
 from .models.discriminant import ShrinkageLDA
-from .models.folds import inner_folds
+from .models.folds import count_speakers, inner_folds
 from .training import TrainedModel
 
 # Passes of stochastic gradient descent, and its step by the number of features, whose squares add up to that number:
@@ -113,7 +113,7 @@ def train_on_table(
     corpus = _corpus(table)
     y, groups = corpus.target, corpus.groups
     if protocol == "auto":
-        protocol = "speaker-split" if groups is not None and len(np.unique(groups)) > 1 else "random-split"
+        protocol = "speaker-split" if count_speakers(groups) > 1 else "random-split"
     chosen = make_protocol(corpus, protocol)
     tests = [np.sort(test) for _, test in chosen.folds]
 
@@ -132,16 +132,17 @@ def train_on_table(
             yield _predict(fit(np.sort(train)), table, test)
 
     # Of the clips there are positions only: the rows that it would hold lie in the table.
-    folds = CrossValidation(chosen, front=None, learner=None, rows=None, emotions=y, speakers=groups, corpus=corpus)
+    everything = np.arange(len(y))
+    folds = CrossValidation(chosen, None, None, None, y, groups, everything, corpus)
     report = report_on(folds, tests, progress(results(), len(tests)))
-    fitted = fit(np.arange(len(y)))
+    fitted = fit(everything)
     return TrainedModel(
         pipeline=Pipeline([("features", table.features), *fitted.steps]),
         report=report,
         failures=[],
         best_params={},
         n_clips=len(y),
-        n_speakers=0 if groups is None else len(np.unique(groups)),
+        n_speakers=count_speakers(groups),
     )
 
 

@@ -53,7 +53,11 @@ def read_corpora(roots: list[str], layout: str, seed: int) -> Bunch:
         from .corpora import load_corpus
 
         corpus = load_corpus(roots, layout=layout)
-    speakers = "speakers unknown" if corpus.groups is None else count(len(set(corpus.groups)), "speaker")
+    unknown = corpus.frame["speaker"].isna()
+    speakers = "speakers unknown"
+    if not unknown.all():
+        without = f"; {count(unknown.sum(), 'clip')} without a speaker" if unknown.any() else ""
+        speakers = count(corpus.frame["speaker"].nunique(), "speaker") + without
     say(f"{count(len(corpus.data), 'clip')}, {count(len(set(corpus.target)), 'emotion')}, {speakers}")
     return corpus
 
@@ -126,11 +130,15 @@ def find_clips(given: list[str]) -> tuple[list[Any], int]:
                 raise ValueError("- reads audio from stdin, and there is none. Pipe a file into it.")
             found = [sys.stdin.buffer]
         elif Path(one).is_dir():
-            found = [str(file) for file in find_audio(Path(one))]
-            bad += [] if found else [f"{one}: the folder holds no audio files"]
+            files, problems = find_audio(Path(one))
+            found = [str(file) for file in files]
+            bad += problems or ([] if found else [f"{one}: the folder holds no audio files"])
         elif glob.has_magic(one) and not Path(one).exists():
-            found = [match for match in sorted(glob.glob(one, recursive=True)) if Path(match).is_file()]  # noqa: PTH207
+            found = [match for match in sorted(glob.glob(one, recursive=True)) if not Path(match).is_dir()]  # noqa: PTH207
             bad += [] if found else [f"{one}: no file matches the pattern"]
+            pipes = [match for match in found if Path(match).exists() and not Path(match).is_file()]
+            found = [match for match in found if match not in pipes]
+            bad += [f"{pipe}: is no regular file" for pipe in pipes]
         for source in found:
             if isinstance(source, str) and _NO_TEXT.search(source):  # no table could hold it
                 bad.append(f"{source}: its name is no valid text; rename it")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
@@ -14,6 +13,7 @@ from .audio import AudioError
 from .evaluation import EvaluationReport
 from .evaluation.crossvalidation import Progress
 from .experiments import MIXED, Experiment, prepare_experiments
+from .models.folds import count_speakers
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,11 @@ def train_experiment(experiment: Experiment, progress: Progress = lambda folds, 
     """
     report = experiment.evaluate(progress)
     pipeline, best_params = experiment.fit()
-    groups = experiment.corpus.groups
     return TrainedModel(
         pipeline=pipeline,
         report=report,
         failures=experiment.failures,
         best_params=best_params,
         n_clips=len(experiment.corpus.target),
-        n_speakers=0 if groups is None else len(np.unique(groups)),
+        n_speakers=count_speakers(experiment.corpus.groups),
     )

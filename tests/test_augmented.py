@@ -86,6 +86,14 @@ class Keeper(ClassifierMixin, BaseEstimator):
         return np.repeat(self.classes_[:1], len(X))
 
 
+class Weighed(Keeper):
+    """Keeps the weights, too."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.weight_ = sample_weight
+        return super().fit(X, y)
+
+
 NAMES, CHECKS, KEYWORDS = scikit_learns_checks(
     [augmented(model=GaussianNB()), augmented("gain", "noise", model=bayes())],
     expected={
@@ -145,20 +153,25 @@ def test_without_methods_nothing_is_added(clips):
     model = augmented(model=Keeper()).fit(clips, Y, groups=GROUPS)
     assert model.estimator_.X_ is clips
     assert_array_equal(model.estimator_.y_, Y)
-    assert_array_equal(augmented().with_copies(clips, Y, [*GROUPS])[2], GROUPS)
-    assert augmented().with_copies(clips, Y)[2] is None
+    assert augmented().with_copies(clips)[0] is clips
+    assert_array_equal(augmented().with_copies(clips)[1], range(6))
 
 
 def test_copies_bear_the_label_and_the_speaker_of_their_clip(clips):
     model = augmented("noise", "gain")
-    X, y, groups = model.with_copies(clips, Y, GROUPS)
-    assert len(X) == 18
+    X, sources = model.with_copies(clips)
+    assert len(X) == len(sources) == 18
+    assert_array_equal(sources[:6], range(6))
     assert all(clip is again for clip, again in zip(clips, X[:6], strict=True))
     for k, copy in enumerate(X[6:]):
         assert copy.clip is clips[k % 6]
         assert copy.method == ("noise", "gain")[k // 6]
-        assert y[6 + k] == Y[k % 6]
-        assert groups[6 + k] == GROUPS[k % 6]
+        assert sources[6 + k] == ~(k % 6)
+    weight = np.arange(6.0)
+    keeper = augmented("noise", "gain", model=make_pipeline(cheap_mfcc(), Weighed()))
+    keeper.fit(clips, Y, groups=GROUPS, sample_weight=weight)
+    assert_array_equal(keeper.estimator_[-1].y_, np.tile(Y, 3))
+    assert_array_equal(keeper.estimator_[-1].weight_, np.tile(weight, 3))
 
 
 @pytest.mark.parametrize(
@@ -370,9 +383,8 @@ def test_who_asks_for_speakers_when_it_predicts_does_not_get_clips_for_them(clip
             return X
 
     model = augmented("gain", model=make_pipeline(cheap_mfcc(), BySpeaker(), Recorder()))
-    assert model.with_copies(clips, Y)[2] is None
-    assert_array_equal(model.with_copies(clips, Y, GROUPS)[2], np.tile(GROUPS, 2))
     assert recorded(None, model, clips) == [None]
+    assert_array_equal(recorded(GROUPS, model, clips), [np.tile(GROUPS, 2)])
 
 
 def test_an_estimator_that_knows_no_routing(clips):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 import zlib
 from collections import Counter
@@ -15,6 +16,7 @@ import soundfile
 from sersk.corpora import EMOTIONS, LAYOUTS, canonical_emotion, load_corpus, split_corpus
 from sersk.corpora.emotions import CODES
 from sersk.corpora.files import find_audio, same_bytes, some
+from sersk.corpora.manifests import read_speakers
 
 
 @pytest.fixture
@@ -103,6 +105,8 @@ PARSED = [
     ("savee", "kl/su03", "surprised", "KL", "male", {}),
     ("emodb", "wav/03a01Fa", "happy", "03", "male", {"statement": "a01", "version": "a"}),
     ("emodb", "wav/16b10L", "bored", "16", "female", {"version": None}),
+    ("nemo", "samples/EB0_anger_20", "angry", "EB0", "female", {"statement": "20"}),
+    ("nemo", "samples/mp0_surprised_2", "surprised", "MP0", "male", {"statement": "2"}),
 ]
 
 
@@ -137,6 +141,8 @@ def test_published_names_are_parsed_by_their_layout_only(
         "x/DC_x01.wav",
         "x/a01.wav",
         "x/07a01Fa.wav",
+        "x/EB1_anger_2.wav",
+        "x/F1_angry_01.wav",
         "x/notes.wav",
     ],
 )
@@ -148,6 +154,7 @@ def test_genders_are_as_published():
     assert Counter(LAYOUTS["cremad"].genders.values()) == {"male": 48, "female": 43}
     assert Counter(LAYOUTS["ravdess"].genders.values()) == {"male": 12, "female": 12}
     assert Counter(LAYOUTS["emodb"].genders.values()) == {"male": 5, "female": 5}
+    assert Counter(LAYOUTS["nemo"].genders.values()) == {"male": 5, "female": 4}
 
 
 # --- files
@@ -157,7 +164,92 @@ def test_find_audio_goes_deep_and_passes_over_what_is_hidden(tmp_path, write):
     seen = write("a/b/c/1.wav", "a/2.WAV", "3.flac")
     write("a/._2.wav", ".cache/4.wav", "a/notes.txt")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
-    assert find_audio(tmp_path) == sorted(seen, key=lambda file: file.relative_to(tmp_path).as_posix())
+    assert find_audio(tmp_path) == (sorted(seen, key=lambda file: file.relative_to(tmp_path).as_posix()), [])
+
+
+# The first bytes of an M4A, a WebM, an ADTS AAC and an AMR file.
+HEADS = {
+    "m4a": b"\0\0\0\x1cftypM4A \0\0\0\0",
+    "webm": b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm",
+    "aac": b"\xff\xf1\x50\x80\x02\x1f\xfc",
+    "amr": b"#!AMR\n",
+}
+
+
+def test_find_audio_knows_audio_by_name_or_by_content(tmp_path, write):
+    seen = write("1.wav", "2.WAV", "3.FLAC")
+    for name in ("a.m4a", "b.webm", "c.mp2", "d.caf", "e.rf64", "f.aac", "g.wma", "h.amr"):
+        (tmp_path / name).write_bytes(b"whatever it is, its name says audio")
+    for name in ("x", "x.", "x.weird", "x.1"):
+        (tmp_path / name).write_bytes(seen[0].read_bytes())
+    for name, head in HEADS.items():
+        (tmp_path / f"recording of {name}").write_bytes(head)
+    for name, text in {
+        "LICENSE": b"Permission is",
+        "n.txt": seen[0].read_bytes(),
+        "k.odd": b"",
+        "o.bin": b"\0" * 99,
+    }.items():
+        (tmp_path / name).write_bytes(text)
+    files, problems = find_audio(tmp_path)
+    assert problems == []
+    expected = {"1.wav", "2.WAV", "3.FLAC", "a.m4a", "b.webm", "c.mp2", "d.caf", "e.rf64", "f.aac", "g.wma", "h.amr"}
+    expected |= {"x", "x.", "x.weird", "x.1", *(f"recording of {name}" for name in HEADS)}
+    assert {file.name for file in files} == expected
+
+
+def test_find_audio_does_not_open_what_is_told_by_its_name(tmp_path, write, monkeypatch):
+    write("a/1.wav", "a/2.flac")
+    for name in ("1.txt", "1.csv", "1.json", "1.lab", "1.TextGrid", "cover.JPG"):
+        (tmp_path / "a" / name).write_text("any")
+    monkeypatch.setattr(Path, "open", lambda file, *_: pytest.fail(f"{file} was opened"))
+    assert len(find_audio(tmp_path)[0]) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_find_audio_opens_no_pipe_and_tells_of_one_that_is_named_like_audio(tmp_path, write):
+    seen = write("1.wav")
+    os.mkfifo(tmp_path / "2.wav")
+    os.mkfifo(tmp_path / "3")
+    (tmp_path / "4.wav").symlink_to(tmp_path / "2.wav")
+    (tmp_path / "5.wav").symlink_to(tmp_path / "gone.wav")
+    files, problems = find_audio(tmp_path)
+    assert files == [*seen, tmp_path / "5.wav"]  # which fails as a clip, with its name
+    assert sorted(problems) == [f"{tmp_path / name}: is no regular file" for name in ("2.wav", "4.wav")]
+    with pytest.raises(ValueError, match=r"2\.wav: is no regular file"):
+        load_corpus(tmp_path, layout="folders")
+
+
+def test_find_audio_tells_of_what_it_may_not_look_into(tmp_path, write, monkeypatch):
+    write("open/1.wav", "closed/2.wav")
+    (tmp_path / "secret").write_bytes(b"RIFF")
+    scan, begin = os.scandir, Path.open
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", lambda path: refuse(path) if str(path).endswith("closed") else scan(path))
+    monkeypatch.setattr(Path, "open", lambda file, *args: refuse(file) if file.name == "secret" else begin(file, *args))
+    files, problems = find_audio(tmp_path)
+    assert files == [tmp_path / "open" / "1.wav"]
+    assert sorted(problems) == [
+        f"{tmp_path / name}: cannot be read (Permission denied)" for name in ("closed", "secret")
+    ]
+
+
+def test_a_clip_that_cannot_be_read_is_in_the_corpus_and_equal_to_none(tmp_path, write):
+    write("r/" + RAVDESS[0])
+    (tmp_path / "r" / RAVDESS[1]).symlink_to(tmp_path / "gone")
+    assert load_corpus(tmp_path / "r").target.tolist() == ["neutral", "angry"]
+    assert same_bytes([tmp_path / "gone", tmp_path / "gone"]) == []
+
+
+def test_clips_of_any_format_are_parsed_by_their_layout(tmp_path):
+    for name, extension in zip(RAVDESS, (".m4a", ".webm"), strict=True):
+        (tmp_path / name).with_suffix(extension).write_bytes(extension.encode())
+    corpus = load_corpus(tmp_path)
+    assert corpus.target.tolist() == ["neutral", "angry"]
+    assert [Path(file).suffix for file in corpus.data] == [".webm", ".m4a"]
 
 
 def test_same_bytes_needs_every_byte_to_agree(tmp_path):
@@ -302,16 +394,51 @@ def test_folders_of_any_name_on_demand_and_files_outside_a_folder_do_not_parse(t
     assert corpus.target.tolist() == ["cold", "warm"]
 
 
+def test_folders_may_be_numbered(tmp_path, write):
+    write(
+        "mine/01Neutral/1.wav",
+        "mine/2_anger/2.wav",
+        "mine/03 - Happy/3.wav",
+        "mine/sadness-4/4.wav",
+        "mine/Actor_05/5.wav",
+    )
+    corpus = load_corpus(tmp_path / "mine")
+    assert corpus.target.tolist() == ["neutral", "happy", "angry", "Actor_05", "sad"]
+
+
+def test_names_that_begin_with_speaker_and_emotion_are_read_on_demand(tmp_path, write):
+    write("mine/EB7_anger_1.wav", "mine/EB7-Sadness-2.wav", "mine/deep/anna_happy.wav")
+    odd = write("mine/happy_3.wav")
+    with pytest.warns(UserWarning, match=r"do not fit the layout, left out: 1 .*happy_3\.wav"):
+        corpus = load_corpus(tmp_path / "mine", layout="names")
+    assert corpus.target.tolist() == ["sad", "angry", "happy"]
+    assert corpus.groups.tolist() == ["mine:EB7", "mine:EB7", "mine:anna"]
+    assert corpus.unparsed == [str(odd[0])]
+
+
+def test_what_layouts_do_not_fit_is_shown_the_manifest_that_would(tmp_path, write):
+    write("mine/x/anna_happy_2.wav", "mine/x/1.wav", "mine/x/anna_sad_1.wav")
+    (tmp_path / "mine" / "labels.csv").write_text("any")
+    with pytest.raises(ValueError, match="does not fit its 3 audio files") as caught:
+        load_corpus(tmp_path / "mine")
+    assert str(caught.value).endswith(
+        "or give labels.csv if that is a manifest, or write a manifest, as here:\n"
+        "file,emotion,speaker\nx/anna_happy_2.wav,happy,anna"
+    )
+    assert "names such as SPEAKER_EMOTION_1 (layout 'names'): 2." in str(caught.value)
+
+
 def test_published_names_in_folders_of_emotions_keep_their_speakers(tmp_path, write):
     write(f"mine/angry/{RAVDESS[0]}", f"mine/neutral/{RAVDESS[1]}")
     assert load_corpus(tmp_path / "mine").groups.tolist() == ["ravdess:01", "ravdess:02"]
     assert load_corpus(tmp_path / "mine", layout="folders").groups is None
 
 
-def test_clips_of_unknown_speakers_beside_known_ones_share_a_group(tmp_path, write):
+def test_clips_of_unknown_speakers_beside_known_ones_have_no_name_and_are_warned_of(tmp_path, write):
     write(f"r/{RAVDESS[0]}", "calls/happy/1.wav", "x/calls/happy/2.wav")
-    corpus = load_corpus([tmp_path / "r", tmp_path / "calls", tmp_path / "x" / "calls"])
-    assert corpus.groups.tolist() == ["ravdess:01", "calls:unknown", "calls-2:unknown"]
+    with pytest.warns(UserWarning, match=r"without a speaker: 2 of 3; they may be of a speaker .*1\.wav, .*2\.wav"):
+        corpus = load_corpus([tmp_path / "r", tmp_path / "calls", tmp_path / "x" / "calls"])
+    assert corpus.groups.tolist() == ["ravdess:01", "", ""]
     assert corpus.frame["speaker"].isna().tolist() == [False, True, True]
 
 
@@ -322,12 +449,12 @@ def test_clips_of_unknown_speakers_beside_known_ones_share_a_group(tmp_path, wri
 @pytest.mark.parametrize(("separator", "name"), [(",", "list.csv"), (";", "list.csv"), ("\t", "list.tsv")])
 def test_manifest_in_any_of_its_dialects(manifest, tmp_path, encoding, separator, name):
     text = (
-        '"file", emotion ,speaker,gender,score,statement\nclips\\b.wav,Ärger,01,F,0.5,02\nclips/a.wav,odd one,NA,,2,\n'
+        '"file", emotion ,speaker,gender,score,statement\nclips\\b.wav,Ärger,01,F,0.5,02\nclips/a.wav,odd one,Ñ,,2,\n'
     )
     corpus = load_corpus(manifest(text.replace(",", separator), name, encoding))
     assert corpus.data.tolist() == [str(tmp_path / "m" / "clips" / clip) for clip in ("b.wav", "a.wav")]
     assert corpus.target.tolist() == ["angry", "odd one"]
-    assert corpus.groups.tolist() == ["list:01", "list:NA"]
+    assert corpus.groups.tolist() == ["list:01", "list:Ñ"]
     assert corpus.frame["gender"].fillna("?").tolist() == ["female", "?"]
     assert corpus.frame["statement"].fillna("?").tolist() == ["02", "?"]
     assert corpus.frame["score"].tolist() == [0.5, 2.0]
@@ -339,9 +466,70 @@ def test_manifest_needs_only_file_and_emotion(manifest):
     assert corpus.groups is None
 
 
-def test_some_speakers_of_a_manifest_may_be_unknown(manifest):
-    corpus = load_corpus(manifest("file,emotion,speaker\nclips/a.wav,sad,anna\nclips/b.wav,sad,\n"))
-    assert corpus.groups.tolist() == ["list:anna", "list:unknown"]
+@pytest.mark.parametrize("nobody", ["", "NA", "nan", "None", "Unknown", "?", "-", "#NV", " "])
+def test_some_speakers_of_a_manifest_may_be_unknown(manifest, nobody):
+    with pytest.warns(UserWarning, match="clips without a speaker: 1 of 2"):
+        corpus = load_corpus(manifest(f"file,emotion,speaker\nclips/a.wav,sad,anna\nclips/b.wav,sad,{nobody}\n"))
+    assert corpus.groups.tolist() == ["list:anna", ""]
+    assert "2 clips, 1 speakers" in corpus.DESCR
+
+
+def test_a_manifest_of_unknown_speakers_only_has_no_groups(manifest):
+    assert load_corpus(manifest("file,emotion,speaker\nclips/a.wav,sad,?\nclips/b.wav,sad,NA\n")).groups is None
+
+
+TWO = "file,emotion,speaker\nclips/a.wav,sad,F1\nclips/b.wav,angry,F2\n"
+AS_SPREADSHEETS_WRITE = {
+    "sep": "sep=;\r\n" + TWO.replace(",", ";").replace("\n", "\r\n"),
+    "sep-quoted": '"sep=,"\r\n' + TWO,
+    "utf-16": TWO.replace(",", "\t").encode("utf-16"),
+    "utf-16-be": b"\xfe\xff" + TWO.replace(",", "\t").encode("utf-16-be"),
+    "bars": TWO.replace(",", "|"),
+    "empty-columns": TWO.replace("\n", ",,\n"),
+    "long-rows": TWO.replace("F1\n", "F1,,,\n"),
+    "empty-rows": "\n" + TWO.replace(",", ";") + ";;\n;;\n\n",
+    "line-ends": TWO.replace("speaker\n", "speaker\r\n").replace("F1\n", "F1\r"),
+    "index": ",file,emotion,speaker\n0,clips/a.wav,sad,F1\n1,clips/b.wav,angry,F2\n",
+    "quoted-comma": '"file","note, free","emotion","speaker"\nclips/a.wav,x,sad,F1\nclips/b.wav,"y, z",angry,F2\n',
+    "quoted-lines": 'file,note,emotion,speaker\nclips/a.wav,"two\nlines",sad,F1\nclips/b.wav,"5 ""inch""",angry,F2\n',
+    "commas-in-semicolons": "a, b;file;emotion;speaker\n1,5;clips/a.wav;sad;F1\n2,5;clips/b.wav;angry;F2\n",
+    "blanks": " file , emotion,speaker \nclips/a.wav , sad , F1\n clips/b.wav, Angry ,F2 \n",
+    "synonyms": "File Path,Emotion Label,Speaker-ID\nclips/a.wav,sad,F1\nclips/b.wav,angry,F2\n",
+    "german": "Dateiname;LABEL;Sprecher\nclips\\a.wav;traurig;F1\nclips\\b.wav;Wut;F2\n",
+    "own-name-first": "path,file,label,emotion,actor,speaker\nx,clips/a.wav,0,sad,y,F1\nx,clips/b.wav,1,angry,y,F2\n",
+}
+
+
+@pytest.mark.parametrize("text", AS_SPREADSHEETS_WRITE.values(), ids=AS_SPREADSHEETS_WRITE)
+def test_manifest_as_spreadsheets_and_people_write_it(manifest, tmp_path, text):
+    file = manifest("")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    corpus = load_corpus(file)
+    assert corpus.data.tolist() == [str(tmp_path / "m" / "clips" / clip) for clip in ("a.wav", "b.wav")]
+    assert corpus.target.tolist() == ["sad", "angry"]
+    assert corpus.groups.tolist() == ["list:F1", "list:F2"]
+
+
+def test_labels_that_differ_in_case_or_spaces_only_are_warned_of(manifest):
+    with pytest.warns(UserWarning, match="labels that differ in case or spaces only.*: 'Odd One' = 'odd-one'"):
+        load_corpus(manifest("file,emotion\nclips/a.wav,odd-one\nclips/b.wav,Odd One \n"))
+    assert load_corpus(manifest("file,emotion\nclips/a.wav,Sad\nclips/b.wav,sad \n")).target.tolist() == ["sad"] * 2
+
+
+def test_a_folder_with_two_manifests_asks_which_one_counts(manifest, tmp_path):
+    manifest(TWO, "manifest.csv")
+    manifest(TWO.replace(",", "\t"), "manifest.tsv")
+    with pytest.raises(ValueError, match=r"m: holds manifest\.csv and manifest\.tsv\. Give the path of the one"):
+        load_corpus(tmp_path / "m")
+
+
+def test_a_table_of_speakers_is_read_as_a_manifest_is(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text('sep=;\nPath;"who; says";speaker;\na.wav;ann;x;\nb.wav;NA;x;\n;;;\n')
+    assert read_speakers(table, "who; says") == ([tmp_path / "a.wav", tmp_path / "b.wav"], ["ann", None])
+    assert read_speakers(table, "Who says")[1] == ["ann", None]
+    with pytest.raises(ValueError, match=r"table\.csv: no column 'voice' among 'file', 'who; says', 'speaker'"):
+        read_speakers(table, "voice")
 
 
 def test_manifest_in_a_folder_is_found_and_named_after_it(manifest, tmp_path):
@@ -373,15 +561,39 @@ def test_a_root_never_takes_the_name_of_a_published_corpus(write, tmp_path):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("path,emotion\nclips/a.wav,sad\n", ValueError, r"no column 'file' among 'path', 'emotion'"),
-        ("file,label\nclips/a.wav,sad\n", ValueError, r"no column 'emotion' among"),
+        (
+            "a,emotion\nclips/a.wav,sad\n",
+            ValueError,
+            r"no column 'file' among 'a', 'emotion'.*\nfile,emotion,speaker\n",
+        ),
+        ("file,mood\nclips/a.wav,sad\n", ValueError, r"no column 'emotion' among"),
+        ("clips/a.wav,sad\n", ValueError, r"header without rows"),
+        ("clips/a.wav,sad\nclips/b.wav,sad\n", ValueError, r"no column 'file' among 'clips/a.wav', 'sad'"),
+        ("path,filename,emotion\nclips/a.wav,x,sad\n", ValueError, r"'path' and 'filename' may both be the file"),
+        ("file,label,class\nclips/a.wav,x,sad\n", ValueError, r"'label' and 'class' may both be the emotion"),
+        ("file,emotion,notes,notes\nclips/a.wav,sad,x,y\n", ValueError, r"2 columns are called 'notes'"),
         ("file,emotion\nclips/a.wav,sad\nclips/b.wav,\n", ValueError, r"no emotion in line 3"),
         ("file,emotion\nclips/z.wav,sad\nclips/a.wav,sad\n", FileNotFoundError, r"1 of its 2 files do not .*z\.wav"),
-        ("file,emotion\nclips/a.wav,sad\nclips\\a.wav,happy\n", ValueError, r"a\.wav more than once"),
-        ("file,emotion\nclips/a,b.wav,sad\n", ValueError, r"one row per clip, got"),
-        ("file,emotion\nclips/a.wav,sad\nclips/a,b.wav,sad\n", ValueError, r"one row per clip, got"),
-        ("file,emotion,emotion\nclips/a.wav,sad,sad\n", ValueError, r"one row per clip, got"),
-        ("", ValueError, r"no column 'file' among ''"),
+        (
+            "file,emotion\nclips/a.wav,sad\nclips\\a.wav,happy\n",
+            ValueError,
+            r"a\.wav more than once: line 2 \(sad\), line 3 \(happy",
+        ),
+        (
+            "file,emotion\nclips/a.wav,sad\n\nclips/../clips/a.wav,sad\n",
+            ValueError,
+            r"more than once: .*, line 4 \(sad",
+        ),
+        ("file,emotion\nclips/a,b.wav,sad\n", ValueError, r"line 2 has 'sad' in column 3, which the header does not"),
+        ("file,emotion\nclips/a.wav,sad\nclips/a,b.wav,sad\n", ValueError, r"line 3 has 'sad' in column 3"),
+        ("file,note,emotion,\nclips/a.wav,hi, you,sad\n", ValueError, r"line 2 has 'sad' in column 4"),
+        ('file,emotion,note\nclips/a.wav,sad,"x\nclips/b.wav,sad,"y\n', ValueError, r"line 2: .* Look at the quotes"),
+        ('file,emotion,note\nclips/a.wav,sad,x\n"clips/b.wav,sad,y\n', ValueError, r"line 3: .* Look at the quotes"),
+        ("file,emotion\nclips/a.wav,sad\nclips/b.wav,NA\n", ValueError, r"no emotion in line 3"),
+        ("file,emotion,emotion\nclips/a.wav,sad,sad\n", ValueError, r"'emotion' and 'emotion' may both be the emotion"),
+        ("", ValueError, r"is empty\. Name the columns"),
+        ("\n \n", ValueError, r"is empty\. Name the columns"),
+        ("PK\3\4", ValueError, r"a workbook\. Save it as CSV UTF-8"),
         ("file,emotion\n", ValueError, r"a header without rows"),
     ],
 )
@@ -394,6 +606,11 @@ def test_faulty_manifests_are_refused_with_the_fault(manifest, text, error, mess
 def test_a_clip_is_not_a_manifest(write):
     with pytest.raises(ValueError, match="expected UTF-8 text"):
         load_corpus(write("a.wav")[0])
+
+
+def test_a_manifest_in_another_encoding_is_refused_with_the_line(manifest):
+    with pytest.raises(ValueError, match=r"list\.csv: expected UTF-8 text, got something else in line 3\. Save"):
+        load_corpus(manifest("file,emotion\nclips/a.wav,sad\nclips/b.wav,Ärger\n", encoding="cp1252"))
 
 
 # --- errors
@@ -474,12 +691,13 @@ def test_the_parts_of_a_corpus_are_whole_corpora(tmp_path, write):
 
 def test_clips_without_a_gender_are_in_no_part_and_told(manifest, write):
     write("m/clips/c.wav", "m/clips/d.wav")
-    corpus = load_corpus(
-        manifest(
-            "file,emotion,speaker,gender\nclips/a.wav,sad,,f\nclips/b.wav,sad,1,\nclips/c.wav,happy,1,m\n"
-            "clips/d.wav,happy,,female\n"
+    with pytest.warns(UserWarning, match="clips without a speaker: 2 of 4"):
+        corpus = load_corpus(
+            manifest(
+                "file,emotion,speaker,gender\nclips/a.wav,sad,,f\nclips/b.wav,sad,1,\nclips/c.wav,happy,1,m\n"
+                "clips/d.wav,happy,,female\n"
+            )
         )
-    )
     with pytest.warns(UserWarning, match=r"clips whose gender is unknown, in no part: 1 of 4: .*b\.wav$") as caught:
         parts = split_corpus(corpus)
     assert caught[0].filename == __file__
@@ -555,8 +773,8 @@ def test_real_corpora_parse_without_a_remark(real_corpora, name, n_speakers, cou
 def test_real_corpora_beneath_one_root(real_corpora):
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         corpus = load_corpus(real_corpora)
-    assert Counter(corpus.frame["corpus"]) == {"ravdess": 1440, "tess": 1403, "emodb": 339}
-    assert len(set(corpus.groups)) == 36
+    assert Counter(corpus.frame["corpus"]) == {"ravdess": 1440, "tess": 1403, "emodb": 339, "nemo": 636}
+    assert len(set(corpus.groups)) == 45
     assert isinstance(corpus.frame, pd.DataFrame)
 
 

@@ -390,7 +390,7 @@ def test_an_experiment_with_a_network(speech, augment, monkeypatch):
     )
     monkeypatch.setattr(experiments, "emotion_pipeline", lambda *_args, **_options: clone(pipeline))
     experiment = prepare(speech, "some network", augment=augment)
-    assert experiment.corpus.data.ndim == (4 if augment else 3)
+    assert len(experiment.corpus.rows) == (48 if augment else 24)
     report = experiment.evaluate_robustness([NOISE])
     pd.testing.assert_frame_equal(report.clean.predictions, experiment.evaluate().predictions)
     assert len(report.reports["noise-0"].predictions) == 24

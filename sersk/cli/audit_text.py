@@ -40,7 +40,7 @@ def show_audit(audit: CorpusAudit) -> None:
     sys.stdout.write(f"{count(len(audit.clips), 'clip')}, {minutes:.1f} minutes; medians of each emotion\n")
     _print_table(["", *names], rows)
     for title, column in (("corpora", "corpus"), ("speakers", "speaker")):
-        counts = audit.by(column)["clips"]
+        counts = audit.clips[column].value_counts()
         if len(counts) > 1:
             least = f"{counts.min()} to " if counts.min() < counts.max() else ""
             sys.stdout.write(f"{len(counts)} {title}: {least}{counts.max()} clips each\n")

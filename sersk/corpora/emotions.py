@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from types import MappingProxyType
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised", "bored")
 
-# Spellings that mean the same emotion wherever they are met, as `_key` leaves them: lower case, no separators, umlauts
-# written out. One-letter and numeric codes mean different emotions in different corpora, so they are in CODES instead.
+# Spellings that mean the same emotion wherever they are met, as `label_key` leaves them: lower case, no separators,
+# umlauts written out. One-letter and numeric codes mean different emotions in different corpora: they are in CODES.
 _SPELLINGS = {
     "neutral": "neutral neutrality neutralitaet neu normal",
     "calm": "calm calmness ruhe ruhig gelassen gelassenheit",
@@ -52,8 +53,20 @@ CODES = MappingProxyType(
 )
 
 
-def _key(label: str) -> str:
-    """Bring the ways to write one label to one string."""
+def label_key(label: str) -> str:
+    """
+    Bring the ways to write one label to one string.
+
+    Parameters
+    ----------
+    label : str
+        Any label.
+
+    Returns
+    -------
+    str
+        The label without case and separators, umlauts written out.
+    """
     folded = unicodedata.normalize("NFKC", label).casefold().translate(_UMLAUTS)
     return re.sub(r"[\s_\-/]+", "", folded)
 
@@ -81,4 +94,24 @@ def canonical_emotion(label: str) -> str:
     >>> canonical_emotion("Pleasant_Surprise"), canonical_emotion("Ärger"), canonical_emotion("confused")
     ('surprised', 'angry', 'confused')
     """
-    return _CANONICAL.get(_key(label), label)
+    return _CANONICAL.get(label_key(label), label)
+
+
+def alike(labels: Iterable[str]) -> list[str]:
+    """
+    Find labels that differ in case, spaces, hyphens or underscores only.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Labels as `canonical_emotion` gives them.
+
+    Returns
+    -------
+    list of str
+        Each group of them, joined by `` = ``.
+    """
+    spellings: dict[str, list[str]] = {}
+    for label in sorted(set(labels)):
+        spellings.setdefault(label_key(label), []).append(repr(label))
+    return [" = ".join(same) for same in spellings.values() if len(same) > 1]

@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import stat
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
-# What libsndfile reads. The container is found out from the bytes later: a corpus' extensions are not always true.
-AUDIO_EXTENSIONS = frozenset(
-    (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".w64")
+from sersk.audio_formats import AUDIO_EXTENSIONS, recognise_format
+
+# What lies beside clips in great numbers and need not be opened to know that it is no audio.
+_OTHER_EXTENSIONS = frozenset(
+    (
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".pdf", ".log", ".py"),
+        *(
+            ".lab",
+            ".textgrid",
+            ".eaf",
+            ".rttm",
+            ".ctm",
+            ".stm",
+            ".trs",
+            ".srt",
+            ".vtt",
+            ".npy",
+            ".npz",
+            ".h5",
+            ".parquet",
+        ),
+        *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".zip", ".gz", ".tar", ".sersk"),
+    )
 )
 
 _SAMPLE_BYTES = 4096
 
 
-def find_audio(root: Path) -> list[Path]:
+def find_audio(root: Path) -> tuple[list[Path], list[str]]:
     """List the audio files at any depth below a folder.
 
-    Hidden files and folders are passed over, and with them macOS' resource forks (``._name.wav``), which are not
-    audio. Links to folders are followed, each folder once.
+    A file is audio by its extension or, where that is an unusual one or none, by its first bytes. Hidden files and
+    folders are passed over, and with them macOS' resource forks (``._name.wav``), which are not audio. Links to folders
+    are followed, each folder once.
 
     Parameters
     ----------
@@ -29,27 +52,44 @@ def find_audio(root: Path) -> list[Path]:
 
     Returns
     -------
-    list of Path
-        Files below `root`, in the order of their paths relative to it, which is the same on every machine.
+    files : list of Path
+        Audio files, in the order of their paths relative to `root`, which is the same on every machine.
+    problems : list of str
+        What cannot be looked into, and what has the name of an audio file but is none, such as a named pipe, with the
+        reason.
     """
-    files, seen = [], set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
+    files, problems, seen = [], [], set()
+
+    def note(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be read ({error.strerror})")
+
+    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=note):
         here = Path(folder)
         if here.resolve() in seen:
             subfolders.clear()
             continue
         seen.add(here.resolve())
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        files += [here / name for name in names if not name.startswith(".")]
-    audio = [file for file in files if file.suffix.lower() in AUDIO_EXTENSIONS]
-    return sorted(audio, key=lambda file: file.relative_to(root).as_posix())
+        for file in (here / name for name in names if not name.startswith(".")):
+            suffix = file.suffix.lower()
+            try:
+                if suffix in AUDIO_EXTENSIONS:
+                    if _is_special(file):
+                        problems.append(f"{file}: is no regular file")
+                    else:
+                        files.append(file)
+                elif suffix not in _OTHER_EXTENSIONS and _begins_as_audio(file):
+                    files.append(file)
+            except OSError as error:
+                note(error)
+    return sorted(files, key=lambda file: file.relative_to(root).as_posix()), problems
 
 
 def same_bytes(files: Sequence[Path]) -> list[tuple[int, ...]]:
     """Group the files that hold the same bytes.
 
-    Whole files are read only where their sizes agree and so does a piece from their middles, so that a corpus of
-    several gigabytes costs little more than listing it.
+    What cannot be read is in no group. Whole files are read only where their sizes agree and so does a piece from their
+    middles, so that a corpus of several gigabytes costs little more than listing it.
 
     Parameters
     ----------
@@ -66,7 +106,8 @@ def same_bytes(files: Sequence[Path]) -> list[tuple[int, ...]]:
         parts: dict[Hashable, list[int]] = defaultdict(list)
         for number, group in enumerate(groups):
             for position in group:
-                parts[number, signature(files[position])].append(position)
+                with contextlib.suppress(OSError):  # a broken link, say, which fails as a clip
+                    parts[number, signature(files[position])].append(position)
         groups = [tuple(part) for part in parts.values() if len(part) > 1]
     return groups
 
@@ -88,6 +129,21 @@ def some(items: Sequence[object], limit: int = 3) -> str:
     """
     names = ", ".join(str(item) for item in items[:limit])
     return names if len(items) <= limit else f"{names} and {len(items) - limit} more"
+
+
+def _is_special(file: Path) -> bool:
+    """Tell what must not be opened: a pipe waits for somebody who writes into it. A broken link fails as a clip."""
+    try:
+        return not stat.S_ISREG(file.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _begins_as_audio(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as stream:
+        return recognise_format(stream.read(_SAMPLE_BYTES)) is not None
 
 
 def _size(file: Path) -> int:

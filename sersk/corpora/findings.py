@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .emotions import alike
 from .files import some
 
 SEVERITIES = ("error", "warning", "note")
@@ -239,6 +240,16 @@ def _files(clips: pd.DataFrame) -> Iterator[Finding]:
 # --- emotions
 
 
+def _alike(clips: pd.DataFrame) -> Iterator[Finding]:
+    if same := alike(clips["emotion"]):
+        yield Finding(
+            "warning",
+            "emotions-alike",
+            f"labels that differ in case or spaces only: {some(same)}",
+            "Write each in one way: a model learns them as different emotions.",
+        )
+
+
 def _balance(clips: pd.DataFrame) -> Iterator[Finding]:
     counts = clips["emotion"].value_counts()
     most, least = counts.iloc[0], counts.iloc[-1]
@@ -296,7 +307,10 @@ def _speakers(clips: pd.DataFrame) -> Iterator[Finding]:
         message = "speakers are unknown: nothing can be tested on unseen ones, and a speaker may be on both sides"
         yield Finding("warning", "unknown-speakers", message, cure)
         return
-    yield from _about("warning", "unknown-speakers", clips[unknown], "speakers of some clips are unknown", cure)
+    message = (
+        "speakers of some clips are unknown: they may be of one who is trained on, so folds of whole speakers leave "
+    )
+    yield from _about("warning", "unknown-speakers", clips[unknown], f"{message}them out", cure)
     if len(names) < 3:
         few = "one speaker" if len(names) == 1 else "two speakers"
         message = f"{few} only: figures say " + ("nothing" if len(names) == 1 else "next to nothing") + " of new voices"
@@ -323,6 +337,7 @@ def _plain(name: str) -> str:
 _RULES: tuple[Callable[[pd.DataFrame], Iterable[Finding]], ...] = (
     _equal_audio,
     _speakers,
+    _alike,
     _confounded,
     _missing,
     _balance,

@@ -89,6 +89,11 @@ _CREMAD_WOMEN = (
     "1049 1052 1053 1054 1055 1056 1058 1060 1061 1063 1072 1073 1074 1075 1076 1078 1079 1082 1084 1089 1091"
 )
 
+_NEMO = {
+    **dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female"),
+    **dict.fromkeys(("KS0", "MP0", "SM0", "TP0", "WR0"), "male"),
+}
+
 _ROWS = (
     Layout(
         name="ravdess",
@@ -155,5 +160,65 @@ _ROWS = (
         },
         values={"version": {"": None}},
     ),
+    Layout(
+        name="nemo",
+        title="nEMO, a dataset of emotional speech in Polish",
+        reference="Christop (2024), LREC-COLING 2024, aclanthology 2024.lrec-main.1059",
+        licence="CC BY-NC-SA 4.0",
+        pattern=(
+            rf"(?P<speaker>{'|'.join(_NEMO)})"
+            r"_(?P<emotion>anger|fear|happiness|neutral|sadness|surprised)_(?P<statement>\d+)"
+        ),
+        genders=_NEMO,
+        values={"speaker": {speaker.lower(): speaker for speaker in _NEMO}},
+    ),
 )
 LAYOUTS: dict[str, Layout] = {row.name: row for row in _ROWS}
+
+
+def parse_name(file: PurePath) -> dict[str, str] | None:
+    """Read a name such as ``anna_angry_1``.
+
+    Parameters
+    ----------
+    file : PurePath
+        Path of a clip.
+
+    Returns
+    -------
+    dict or None
+        ``speaker``, the first part, and ``emotion``, the second; None where that is no known emotion.
+
+    Examples
+    --------
+    >>> from pathlib import PurePath
+    >>> from sersk.corpora.layouts import parse_name
+    >>> parse_name(PurePath("clips/anna-Anger-01.wav"))
+    {'emotion': 'angry', 'speaker': 'anna'}
+    """
+    speaker, _, rest = file.stem.replace("-", "_").partition("_")
+    emotion = canonical_emotion(rest.partition("_")[0])
+    return {"emotion": emotion, "speaker": speaker} if speaker and emotion in EMOTIONS else None
+
+
+def parse_folder(name: str) -> str:
+    """Read the emotion that a folder is named for.
+
+    Parameters
+    ----------
+    name : str
+        Name of the folder.
+
+    Returns
+    -------
+    str
+        The canonical emotion, with or without a number before or behind it; else the name.
+
+    Examples
+    --------
+    >>> from sersk.corpora.layouts import parse_folder
+    >>> parse_folder("01Neutral"), parse_folder("anger_2"), parse_folder("Actor_01")
+    ('neutral', 'angry', 'Actor_01')
+    """
+    emotion = canonical_emotion(name.strip("0123456789 _-.()[]"))
+    return emotion if emotion in EMOTIONS else name

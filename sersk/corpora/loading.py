@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from .emotions import EMOTIONS, canonical_emotion
+from .emotions import EMOTIONS, alike
 from .files import find_audio, same_bytes, some
-from .layouts import CLIP_COLUMNS, FACT_COLUMNS, LAYOUTS
+from .layouts import CLIP_COLUMNS, FACT_COLUMNS, LAYOUTS, parse_folder, parse_name
 from .manifests import MANIFEST_NAMES, read_manifest
 
-LAYOUT_NAMES = ("auto", *LAYOUTS, "folders", "manifest")
+LAYOUT_NAMES = ("auto", *LAYOUTS, "folders", "names", "manifest")
 
 _Row = dict[str, Any]
 
@@ -34,14 +34,17 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     ----------
     root : path or sequence of paths
         Folder of a corpus, at any depth, or a manifest; several join into one corpus.
-    layout : {"auto", "ravdess", "cremad", "tess", "savee", "emodb", "folders", "manifest"}, default="auto"
+    layout : {"auto", "ravdess", "cremad", "tess", "savee", "emodb", "nemo", "folders", "names", "manifest"}, \
+            default="auto"
         How the files are named.
 
         - A corpus' name: as its authors published it (see `LAYOUTS`), whatever the audio format.
-        - ``"folders"``: the folder of a clip is its emotion; speakers are unknown.
+        - ``"folders"``: the folder of a clip is its emotion, ``angry`` or ``05_Anger``; speakers are unknown.
+        - ``"names"``: file names begin with the speaker and a known emotion, as ``anna_anger_1.wav``.
         - ``"manifest"``: a CSV or TSV file, or a folder that holds a ``manifest.csv`` or ``manifest.tsv``, with the
           columns ``file`` (relative to the manifest) and ``emotion``, and as wanted ``speaker``, ``gender``, ``corpus``
-          and any others. Labels that are no known spelling of an emotion stay as they are.
+          and any others. Usual other names of these are understood, such as ``path``, ``label`` and ``speaker_id``.
+          Labels that are no known spelling of an emotion stay as they are.
         - ``"auto"``: a file, or a folder that holds a manifest, is ``"manifest"``. Otherwise each clip belongs to the
           published corpus that its name fits, so one folder may hold several of them; where at least half of the
           clips fit none, the folder is ``"folders"``, provided that at least half lie in folders named for emotions.
@@ -56,8 +59,9 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         target : ndarray of shape (n_clips,)
             Emotions, as str.
         groups : ndarray of shape (n_clips,) or None
-            Speakers, as ``corpus:speaker``; None where no speaker at all is known. A clip of an unknown speaker beside
-            known ones gets ``corpus:unknown``, so that all such clips of a corpus stay on one side of a split.
+            Speakers, as ``corpus:speaker``; None where no speaker at all is known. Beside known ones the name of an
+            unknown speaker is empty. That is no speaker: sersk's own folds neither test such clips nor train on them
+            where a speaker of their corpus is tested; leave them out before you split by these groups yourself.
         frame : DataFrame of shape (n_clips, n_columns)
             Columns ``file``, ``emotion``, ``speaker`` (as in `groups`, missing where unknown), ``gender``, ``corpus``,
             then the facts of the corpora: ``modality``, ``channel`` (speech or song), ``intensity``, ``statement``,
@@ -74,15 +78,17 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     Raises
     ------
     ValueError
-        If the layout is unknown or not recognised, no clip is found or fits, a root is given twice, or a manifest is
-        incomplete.
+        If the layout is unknown or not recognised, no clip is found or fits, a root is given twice, a manifest is
+        incomplete, or a folder holds what cannot be looked into or has the name of an audio file but is none, such as a
+        named pipe.
     FileNotFoundError
         If a root, or a file that a manifest names, does not exist.
 
     Warns
     -----
     UserWarning
-        If files do not parse or hold the same bytes.
+        If files do not parse or hold the same bytes, speakers of some clips are unknown, or labels differ in case or
+        spaces only.
 
     Notes
     -----
@@ -117,7 +123,7 @@ def load_corpus(root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     duplicates, copies = _find_copies(frame)
     frame = frame.drop(index=copies).reset_index(drop=True)
     frame["file"] = frame["file"].map(str).astype("string")
-    _warn(unparsed, duplicates, len(copies))
+    _warn(unparsed, duplicates, len(copies), frame)
     return Bunch(
         **as_columns(frame),
         unparsed=[str(file) for file in unparsed],
@@ -143,7 +149,7 @@ def as_columns(frame: pd.DataFrame) -> dict[str, Any]:
     return {
         "data": np.array(frame["file"].tolist(), dtype=object),
         "target": np.array(frame["emotion"].tolist(), dtype=str),
-        "groups": None if speaker.isna().all() else np.array(speaker.fillna(frame["corpus"] + ":unknown").tolist()),
+        "groups": None if speaker.isna().all() else np.array(speaker.fillna("").tolist()),
         "frame": frame,
     }
 
@@ -164,11 +170,15 @@ def _read_root(root: Path, layout: str) -> tuple[list[_Row], list[Path]]:
     manifests = [root] if root.is_file() else [root / name for name in MANIFEST_NAMES if (root / name).is_file()]
     if layout == "manifest" and not manifests:
         raise FileNotFoundError(f"{root}: holds no {' or '.join(MANIFEST_NAMES)}. Give the manifest's own path.")
+    if layout in ("auto", "manifest") and len(manifests) > 1:
+        raise ValueError(f"{root}: holds {' and '.join(MANIFEST_NAMES)}. Give the path of the one that counts.")
     if layout == "manifest" or (layout == "auto" and manifests):
         return read_manifest(manifests[0]), []
     if root.is_file():
         raise ValueError(f"{root}: layout={layout!r} reads a folder, this is a file. Give the folder, or no layout.")
-    files = find_audio(root)
+    files, problems = find_audio(root)
+    if problems:
+        raise ValueError(f"{some(problems)}. Mend this, or take it out of the corpus.")
     if not files:
         raise ValueError(f"{root}: no audio files at any depth. Give the folder that holds the clips, or a manifest.")
     parsed = _parse(root, files, layout)
@@ -185,16 +195,25 @@ def _parse(root: Path, files: list[Path], layout: str) -> Sequence[_Row | None]:
     n_named = sum(row is not None for row in named)
     if n_named and (layout != "auto" or 2 * n_named >= len(files)):
         return named
-    emotions = [canonical_emotion(file.parent.name) if file.parent != root else "" for file in files]
+    spoken = [parse_name(file) for file in files]
+    if layout == "names" and any(spoken):
+        return spoken
+    emotions = [parse_folder(file.parent.name) if file.parent != root else "" for file in files]
     n_emotions = sum(emotion in EMOTIONS for emotion in emotions)
     if (layout == "folders" and any(emotions)) or (layout == "auto" and 2 * n_emotions >= len(files)):
         return [{"emotion": emotion} if emotion else None for emotion in emotions]
     fits = Counter(corpus.name for corpus in LAYOUTS.values() for file in absolute if corpus.parse(file))
+    position = next((position for position, row in enumerate(spoken) if row), 0)
+    guess = spoken[position] or {"emotion": "angry", "speaker": "anna"}
+    names = [file.relative_to(root).as_posix() for file in files]
+    tables = sorted(file.name for file in root.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
     raise ValueError(
-        f"{root}: layout={layout!r} does not fit its {len(files)} audio files, such as "
-        f"{some([file.relative_to(root).as_posix() for file in files])}. File names that fit a published corpus: "
-        f"{dict(fits) or 'none'}; clips in folders named for emotions: {n_emotions}. Pass layout= one of "
-        f"{', '.join(LAYOUT_NAMES[1:])}, or write a manifest with the columns file and emotion."
+        f"{root}: layout={layout!r} does not fit its {len(files)} audio files, such as {some(names)}. File names that "
+        f"fit a published corpus: {dict(fits) or 'none'}; clips in folders named for emotions: {n_emotions}; names "
+        f"such as SPEAKER_EMOTION_1 (layout 'names'): {sum(map(bool, spoken))}. Pass layout= one of "
+        f"{', '.join(LAYOUT_NAMES[1:])}, or "
+        + (f"give {some(tables)} if that is a manifest, or " if tables else "")
+        + f"write a manifest, as here:\nfile,emotion,speaker\n{names[position]},{guess['emotion']},{guess['speaker']}"
     )
 
 
@@ -241,8 +260,17 @@ def _path_length(file: Path) -> tuple[int, int, str]:
     return len(file.parts), len(str(file)), str(file)
 
 
-def _warn(unparsed: list[Path], duplicates: list[tuple[Path, ...]], n_copies: int) -> None:
+def _warn(unparsed: list[Path], duplicates: list[tuple[Path, ...]], n_copies: int, frame: pd.DataFrame) -> None:
     messages = []
+    unknown = frame["speaker"].isna()
+    if unknown.any() and not unknown.all():
+        messages.append(
+            f"clips without a speaker: {unknown.sum()} of {len(frame)}; they may be of a speaker who is trained on, so "
+            "that no fold of unseen speakers tests them, or trains on them where their corpus is tested: "
+            f"{some(frame['file'][unknown].tolist())}"
+        )
+    if same := alike(frame["emotion"]):
+        messages.append(f"labels that differ in case or spaces only, each an emotion of its own: {some(same)}")
     if unparsed:
         messages.append(
             f"audio files whose names do not fit the layout, left out: {len(unparsed)} (all in .unparsed): "

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binomtest, friedmanchisquare, studentized_range
 
-from .metrics import Counts, Figures, Interval, count_by, interval_over_speakers, uar_of
+from .metrics import Counts, Figures, Interval, count_by, interval_over_speakers, number_speakers, uar_of
 from .report import EvaluationReport
 
 
@@ -73,8 +73,7 @@ def compare(first: EvaluationReport, second: EvaluationReport, *, confidence: fl
     if not tables[0][same].equals(tables[1][same]):
         raise ValueError("The two reports are of different clips, or in another order: nothing can be paired.")
     emotions, labels = tables[0]["emotion"], np.union1d(first.labels, second.labels)
-    speakers = tables[0]["speaker"]
-    groups = np.arange(len(speakers)) if speakers.isna().all() else speakers.astype(str)
+    groups = number_speakers(tables[0]["speaker"])
     pairs = np.stack([count_by(emotions, table["predicted"], groups, labels)[1] for table in tables], axis=1)
     right = [(table["predicted"] == emotions).to_numpy() for table in tables]
     only_first, only_second = (int((right[k] & ~right[1 - k]).sum()) for k in (0, 1))

@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
+from sersk.clips import clip_numbers, speaker_names
 from sersk.models.augmented import ClipAugmenter
 from sersk.models.decision import predict_both
 from sersk.models.folds import Folds, fit_with_speakers, wants_speakers
@@ -43,12 +44,13 @@ class CrossValidation:
     learner : estimator
         The rest: what is fitted on every fold.
     rows : array-like of length n_rows
-        What `learner` takes, of all clips; behind them, if it learns from altered copies, those of all copies by the
-        first method, and so on.
-    emotions : ndarray of shape (n_rows,)
-        Their emotions.
-    speakers : ndarray of shape (n_rows,) or None
-        Their speakers, as training is told of them.
+        What `learner` takes, of all clips; behind them, if it learns from altered copies, of these.
+    emotions : ndarray of shape (n_clips,)
+        Those of the clips.
+    speakers : ndarray of shape (n_clips,) or None
+        Speakers of the clips, as training gets them.
+    sources : ndarray of shape (n_rows,)
+        k for clip k itself, ~k for an altered copy of it.
     corpus : Bunch
         With `data`, `target` and `groups` of the clips; `files` names them where `data` holds something else.
 
@@ -63,6 +65,7 @@ class CrossValidation:
     rows: Any
     emotions: npt.NDArray[Any]
     speakers: npt.NDArray[Any] | None
+    sources: npt.NDArray[np.intp]
     corpus: Bunch
 
     @property
@@ -103,23 +106,6 @@ class CrossValidation:
         predictions = pd.concat(parts).sort_index()
         return _describe_clips(self.corpus, predictions.index.to_numpy()).join(predictions)
 
-    def with_copies(self, train: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-        """
-        Give the rows of some clips and of their copies.
-
-        Parameters
-        ----------
-        train : ndarray of int
-            The clips.
-
-        Returns
-        -------
-        ndarray of int
-            The rows.
-        """
-        sets = range(0, len(self.emotions), len(self.corpus.target))  # where the clips begin, and each set of copies
-        return np.concatenate([k + train for k in sets])
-
     def run(self, folds: Folds | None = None, n_jobs: int | None = None) -> Iterator[Predicted]:
         """
         Train and test what learns on each of some folds.
@@ -138,7 +124,7 @@ class CrossValidation:
         """
         return Parallel(n_jobs=n_jobs, return_as="generator")(
             delayed(_fit_and_test)(
-                clone(self.learner), self.rows, self.emotions, self.speakers, self.with_copies(train), test
+                clone(self.learner), self.rows, self.emotions, self.speakers, self.sources, train, test
             )
             for train, test in (self.protocol.folds if folds is None else folds)
         )
@@ -174,55 +160,66 @@ def cross_validation(model: Any, corpus: Bunch, protocol: str) -> CrossValidatio
     # A random split is what comes of not caring who speaks: what ends training early is drawn at random, too.
     careless = chosen.name.startswith("random") and not wants_speakers(model, "predict")
     speakers = None if corpus.groups is None or careless else np.asarray(corpus.groups)
-    rows = corpus.data
+    rows, sources = corpus.get("rows", corpus.data), corpus.get("sources", np.arange(len(emotions)))
     if isinstance(model, ClipAugmenter):
         front, learner = split_stateless(model.estimator)
         if front is None:  # then it alters the clips of each training fold itself
             learner = model
         else:
-            rows, emotions, speakers = clone(model).with_copies(rows, emotions, speakers)
+            rows, sources = clone(model).with_copies(rows)
     elif isinstance(model, SpeakerSearch):
         front, learner = model.without_front()
     else:
         front, learner = split_stateless(model)
     if front is not None:
         rows = front.transform(rows)
-    if len(rows) != len(emotions):
+    if len(rows) != len(sources):
         raise ValueError(
-            f"The features gave {len(rows)} rows for {len(emotions)} clips: use on_error='raise' to see which of them "
+            f"The features gave {len(rows)} rows for {len(sources)} clips: use on_error='raise' to see which of them "
             "fail, and leave those out of the corpus."
         )
     if wants_speakers(learner, "predict"):
         how = "SPEAKERS UNKNOWN: as the training clips" if corpus.groups is None else "uses unlabelled test clips"
         chosen = replace(chosen, description=f"{chosen.description}; per-speaker normalisation ({how})")
-    return CrossValidation(chosen, front, learner, rows, emotions, speakers, corpus)
+    return CrossValidation(chosen, front, learner, rows, emotions, speakers, sources, corpus)
 
 
 def fit_fold(
-    model: Any, X: Any, y: npt.NDArray[Any], groups: npt.NDArray[Any] | None, train: npt.NDArray[np.intp]
+    model: Any,
+    X: Any,
+    y: npt.NDArray[Any],
+    groups: npt.NDArray[Any] | None,
+    sources: npt.NDArray[np.intp],
+    train: npt.NDArray[np.intp],
 ) -> Any:
     """
-    Fit an estimator on some rows.
+    Fit an estimator on some clips and on their altered copies.
 
     Parameters
     ----------
     model : estimator
         It is fitted itself, no copy.
-    X : array-like
-        What it takes.
-    y : ndarray
+    X : array-like of length n_rows
+        What it takes: clips, and behind them copies.
+    y : ndarray of shape (n_clips,)
         Emotions.
-    groups : ndarray or None
+    groups : ndarray of shape (n_clips,) or None
         Speakers.
+    sources : ndarray of shape (n_rows,)
+        k for clip k itself, ~k for an altered copy of it.
     train : ndarray of int
-        The rows.
+        The clips.
 
     Returns
     -------
     estimator
         The fitted model.
     """
-    return fit_with_speakers(model, _safe_indexing(X, train), y[train], None if groups is None else groups[train])
+    copies = np.flatnonzero(sources < 0)
+    rows = np.concatenate([train, copies[np.isin(~sources[copies], train)]])
+    clip = clip_numbers(sources[rows])
+    speakers = None if groups is None else groups[clip]
+    return fit_with_speakers(model, _safe_indexing(X, rows), y[clip], speakers, sources=sources[rows])
 
 
 def predict_fold(model: Any, X: Any, groups: npt.NDArray[Any] | None, test: npt.NDArray[np.intp]) -> Predicted:
@@ -258,17 +255,21 @@ def _fit_and_test(
     X: Any,
     y: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None,
+    sources: npt.NDArray[np.intp],
     train: npt.NDArray[np.intp],
     test: npt.NDArray[np.intp],
 ) -> Predicted:
-    return predict_fold(fit_fold(model, X, y, groups, train), X, groups, test)
+    return predict_fold(fit_fold(model, X, y, groups, sources, train), X, groups, test)
 
 
 def _describe_clips(corpus: Bunch, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
     """Give file and speaker of some clips, and those of `FACTS` that are known of any."""
     files = corpus.get("files", corpus.data)
     clips: dict[str, Any] = {"file": [str(files[row]) for row in rows]}
-    clips["speaker"] = None if corpus.groups is None else np.asarray(corpus.groups)[rows]
+    clips["speaker"] = None
+    if corpus.groups is not None:
+        clips["speaker"] = np.asarray(corpus.groups, dtype=object)[rows]
+        clips["speaker"][speaker_names(clips["speaker"]) == ""] = None
     frame = corpus.get("frame")
     for name in FACTS:
         if frame is not None and name in frame and (values := frame[name].iloc[rows].astype(object)).notna().any():

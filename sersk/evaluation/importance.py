@@ -21,7 +21,7 @@ from sersk.models.fronts import split_stateless
 
 from .comparison import uar_difference
 from .crossvalidation import cross_validation, fit_fold
-from .metrics import count_by, interval_over_speakers, uar_of
+from .metrics import count_by, interval_over_speakers, number_speakers, uar_of
 
 Codes = npt.NDArray[np.intp]
 _TIMING = frozenset(clip_value_names("timing", 1, 1))
@@ -145,7 +145,8 @@ def family_importance(
             X,
             folds.emotions,
             folds.speakers,
-            folds.with_copies(train),
+            folds.sources,
+            train,
             test,
             [*columns.values()],
             n_repeats,
@@ -156,7 +157,7 @@ def family_importance(
     )
     intact, permuted = (np.concatenate(parts, axis=-1) for parts in zip(*progress(work, len(seeds)), strict=True))
     tested = np.concatenate([test for _, test in folds.protocol.folds])
-    who = tested if folds.groups is None else folds.groups[tested]
+    who = tested if folds.groups is None else number_speakers(folds.groups[tested])
     rows = _drops(np.searchsorted(folds.labels, folds.emotions[tested]), intact, permuted, who)
     table = pd.DataFrame(rows, index=pd.Index([*columns], name="family"))
     table.insert(0, "n_features", [*map(len, columns.values())])
@@ -197,6 +198,7 @@ def _permute_fold(
     X: npt.NDArray[Any],
     y: npt.NDArray[Any],
     groups: npt.NDArray[Any] | None,
+    sources: Codes,
     train: Codes,
     test: Codes,
     columns: list[Codes],
@@ -205,7 +207,7 @@ def _permute_fold(
     labels: npt.NDArray[Any],
 ) -> tuple[Codes, Codes]:
     """Positions in `labels` of what is predicted: (n_test,) as it is, (n_families, n_repeats, n_test) permuted."""
-    fit_fold(model, X, y, groups, train)
+    fit_fold(model, X, y, groups, sources, train)
     speakers = None if groups is None else groups[test]
 
     def predict(vectors: npt.NDArray[Any]) -> Codes:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.utils import Bunch, check_random_state
 
+from sersk.clips import speaker_names
 from sersk.models.folds import Folds
 
 from .crossvalidation import Progress, cross_validation
@@ -92,18 +93,19 @@ def learning_curve(
             "manifest with a column 'speaker', or take another protocol."
         )
     y, groups = np.asarray(corpus.target), np.asarray(corpus.groups)
+    known = speaker_names(groups) != ""
+    whole = [(train[known[train]], test) for train, test in chosen.folds]
     random = check_random_state(random_state)
     # The training clips of every run, in the order of draws, sizes and folds.
     runs: dict[tuple[int, int], Folds] = {}
     for draw in range(n_draws):
-        orders = [_order(y[train], groups[train], random) for train, _ in chosen.folds]
+        orders = [_order(y[train], groups[train], random) for train, _ in whole]
         for place, size in enumerate(sizes):
             drawn = [order[: max(_number(size, len(order)), n_enough)] for order, n_enough in orders]
             if draw and all(len(few) == len(order) for few, (order, _) in zip(drawn, orders, strict=True)):
                 continue  # all speakers are the same ones in every draw
             runs[place, draw] = [
-                (train[np.isin(groups[train], few)], test)
-                for (train, test), few in zip(chosen.folds, drawn, strict=True)
+                (train[np.isin(groups[train], few)], test) for (train, test), few in zip(whole, drawn, strict=True)
             ]
     folds = [fold for run in runs.values() for fold in run]
     predicted = iter(

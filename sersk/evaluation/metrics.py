@@ -12,6 +12,8 @@ from scipy.stats import norm, t
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
+from sersk.clips import speaker_names
+
 Counts = npt.NDArray[np.float64]
 Figures = npt.NDArray[np.float64]
 # Numbers that are held at a time while speakers are drawn: 32 MB.
@@ -67,6 +69,25 @@ def count_by(
     counts = np.zeros((len(speakers), len(names), len(names)))
     np.add.at(counts, (who, true, said), 1)
     return speakers, counts
+
+
+def number_speakers(speakers: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """
+    Give speakers numbers to count by; a clip of an unknown one counts by itself.
+
+    Parameters
+    ----------
+    speakers : array-like of shape (n_clips,)
+        Who speaks; None or an empty name where unknown.
+
+    Returns
+    -------
+    ndarray of shape (n_clips,), int
+        From 0 on, in the order of the alphabet, then a number for each unknown one.
+    """
+    names = pd.Series(np.asarray(speakers), dtype=object)
+    codes, known = pd.factorize(names.mask(speaker_names(names) == ""), sort=True)
+    return np.where(codes < 0, len(known) + np.arange(len(codes)), codes)
 
 
 def uar_of(counts: npt.ArrayLike) -> Figures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
+from sersk.clips import speaker_names
 from sersk.models.folds import Folds, speaker_folds
 
 Labels = npt.NDArray[Any]
@@ -59,6 +60,9 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
     """
     Split a corpus.
 
+    Clips of unknown speakers may be of anybody in their corpus. Folds of whole speakers neither test them nor train on
+    them where a speaker of their corpus is tested.
+
     Parameters
     ----------
     corpus : Bunch
@@ -87,8 +91,15 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
         raise ValueError(f"There is no protocol {name!r}; choose one of {', '.join(PROTOCOLS)}.")
     target = np.asarray(corpus.target)
     groups = None if corpus.groups is None else np.asarray(corpus.groups)
-    speakers = [] if groups is None else sorted(set(groups))
-    is_ravdess = set(speakers) == {f"ravdess:{actor}" for fold in RAVDESS_FOLDS for actor in fold}
+    names = None if groups is None else speaker_names(groups)
+    if names is not None and "" in names:
+        groups = names
+    speakers = [] if groups is None else sorted({*groups} - {""})
+    is_ravdess = groups is not None and {*groups} == {f"ravdess:{actor}" for fold in RAVDESS_FOLDS for actor in fold}
+    frame = corpus.get("frame")
+    corpora = (
+        np.zeros(len(target)) if frame is None or "corpus" not in frame else frame["corpus"].astype(str).to_numpy()
+    )
     if name == "auto":
         if is_ravdess:
             name = "ravdess-6"
@@ -97,9 +108,11 @@ def make_protocol(corpus: Bunch, name: str = "auto") -> Protocol:
         else:
             name = "loso" if len(speakers) <= _MOST_LOSO else "speaker-folds"
     if name in ("corpora", "statements", "split"):
-        protocol = _split_by_column(name, target, groups, corpus.get("frame"))
+        protocol = _split_by_column(name, target, names, corpora, frame)
     else:
         protocol = _split(name, target, groups, speakers, is_ravdess)
+        if names is not None and "" in names and protocol.speaker_independent:
+            protocol = _set_apart(protocol, names, corpora)
     if not protocol.folds:
         raise ValueError("There are emotions of one clip, so that none can be held out. Leave them out, or add clips.")
     for number, (train, _) in enumerate(protocol.folds, 1):
@@ -140,7 +153,20 @@ def _split(name: str, target: Labels, groups: Labels | None, speakers: list[Any]
     return Protocol(name, f"{len(folds)} folds of whole speakers, {len(speakers)} speakers", True, folds)
 
 
-def _split_by_column(name: str, target: Labels, groups: Labels | None, frame: pd.DataFrame | None) -> Protocol:
+def _set_apart(protocol: Protocol, names: Labels, corpora: Labels) -> Protocol:
+    """Train on clips of unknown speakers, which are not tested, only where no speaker of their corpus is tested."""
+    unknown = names == ""
+    folds = []
+    for _, test in protocol.folds:
+        near = np.isin(names, names[test]) | (unknown & np.isin(corpora, corpora[test]))
+        folds.append((np.flatnonzero(~near), test))
+    told = f"{protocol.description}; not tested: {unknown.sum()} clips without a speaker"
+    return replace(protocol, description=told, folds=folds)
+
+
+def _split_by_column(
+    name: str, target: Labels, names: Labels | None, corpora: Labels, frame: pd.DataFrame | None
+) -> Protocol:
     column = {"corpora": "corpus", "statements": "statement", "split": "split"}[name]
     if frame is None or column not in frame or frame[column].isna().any():
         raise ValueError(f"Protocol {name!r} needs the {column} of every clip, as a manifest may tell it; try 'auto'.")
@@ -150,7 +176,7 @@ def _split_by_column(name: str, target: Labels, groups: Labels | None, frame: pd
         if not {"train", "test"} <= set(known):
             raise ValueError(f"Protocol 'split' needs clips for 'train' and for 'test'; found {', '.join(known)}.")
         folds = [(np.flatnonzero(values == "train"), np.flatnonzero(values == "test"))]
-        return _describe(name, "the split of the manifest", folds, groups)
+        return _describe(name, "the split of the manifest", folds, names, corpora)
     if len(known) < 2:
         raise ValueError(f"Protocol {name!r} needs two of them or more; every {column} here is {known[0]!r}.")
     if name == "corpora":
@@ -161,17 +187,28 @@ def _split_by_column(name: str, target: Labels, groups: Labels | None, frame: pd
         folds = [(train, test) for train, test in folds if len(test)]
         if not folds:
             raise ValueError("The corpora have no emotion in common, so that no clip can be tested.")
-        return _describe(name, f"leave one corpus out, {len(known)} corpora{left}", folds, groups)
+        return _describe(name, f"leave one corpus out, {len(known)} corpora{left}", folds, names, corpora)
     folds = speaker_folds(target, values, _N_FOLDS)
-    return _describe(name, f"{len(folds)} folds of whole statements, {len(known)} statements", folds, groups)
+    return _describe(name, f"{len(folds)} folds of whole statements, {len(known)} statements", folds, names, corpora)
 
 
-def _describe(name: str, description: str, folds: Folds, groups: Labels | None) -> Protocol:
-    """Look whether a speaker is on both sides, and say so."""
-    apart = groups is not None and all(not np.isin(groups[test], groups[train]).any() for train, test in folds)
-    dependent = "SPEAKER-DEPENDENT" if groups is not None else "SPEAKERS UNKNOWN"
+def _describe(name: str, description: str, folds: Folds, names: Labels | None, corpora: Labels) -> Protocol:
+    """Look whether a speaker is, or may be, on both sides, and say so."""
+    apart = names is not None and not any(_share_speakers(names, corpora, *fold) for fold in folds)
+    dependent = "SPEAKERS UNKNOWN" if names is None or "" in names else "SPEAKER-DEPENDENT"
     told = "unseen speakers" if apart else f"{dependent}: says nothing of new voices"
     return Protocol(name, f"{description}, {told}", apart, folds)
+
+
+def _share_speakers(names: Labels, corpora: Labels, train: Labels, test: Labels) -> bool:
+    """Tell whether a speaker may be on both sides; an unknown one may be anybody of the corpus."""
+    nobody = [rows[names[rows] == ""] for rows in (train, test)]
+    known = test[names[test] != ""]
+    return bool(
+        np.isin(names[known], names[train]).any()
+        or np.isin(corpora[nobody[1]], corpora[train]).any()
+        or np.isin(corpora[nobody[0]], corpora[test]).any()
+    )
 
 
 def _from_masks(masks: list[npt.NDArray[np.bool_]]) -> Folds:

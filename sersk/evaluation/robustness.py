@@ -206,7 +206,7 @@ def evaluate_degraded(
     """
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(fit_fold)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, folds.with_copies(train))
+        delayed(fit_fold)(clone(folds.learner), folds.rows, folds.emotions, folds.speakers, folds.sources, train)
         for train, _ in folds.protocol.folds
     )
     models = list(progress(work, len(folds.protocol.folds)))

@@ -13,14 +13,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fi
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import _num_samples, check_consistent_length, validate_data
 
 from sersk.augmentation import WAVEFORM_METHODS, alter_clips, count_frames, generator, mask_frames
-from sersk.clips import Clips, check_clips
+from sersk.clips import Clips, check_clips, clip_numbers
 from sersk.normalization import check_frames
 
 from .decision import Delegates
-from .folds import fit_with_speakers, wants_speakers
+from .folds import fit_with_speakers
 
 MASKS = ("time_mask", "frequency_mask")
 _LIMITS = {method: method for method in WAVEFORM_METHODS} | {"noise": "snr"}
@@ -31,9 +31,9 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
     """
     Train a classifier on altered copies of the clips besides the clips themselves.
 
-    What is predicted and scored is never altered. A copy has the emotion and the speaker of its clip. Where speakers
-    are unknown, the clip's number takes their place for what splits the training clips again, so that no copy is ever
-    apart from its clip.
+    What is predicted and scored is never altered. A copy has the emotion, the speaker and the weight of its clip, and
+    stays with it where training clips are split again. Whatever takes ``sources`` in `fit`, as calibration and scaling
+    by speaker do, measures nothing on copies.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "frequency_mask": [Interval(Real, 0, 1, closed="both")],
         "random_state": ["random_state"],
     }
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True, "sources": True}
 
     def __init__(
         self,
@@ -134,7 +134,14 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Clips, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Clips,
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """
         Fit the classifier on clips and copies.
 
@@ -146,6 +153,10 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             Emotions.
         groups : array-like of shape (n_clips,), default=None
             Speakers.
+        sources : array-like of shape (n_clips,), default=None
+            Which of them are altered copies already, if any: k for clip k itself, ~k for a copy of it.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips, for an estimator that takes them.
 
         Returns
         -------
@@ -156,10 +167,23 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         ------
         ValueError
             If the methods do not fit X or the estimator.
+        TypeError
+            If there are weights, and the estimator takes none.
         """
         y = np.asarray(validate_data(self, y=y))  # X is the estimator's affair: it may be clips
         check_classification_targets(y)
-        self.estimator_ = fit_with_speakers(clone(self.estimator), *self.with_copies(X, y, groups))
+        check_consistent_length(X, y, groups, sources, sample_weight)
+        rows, made_of = self.with_copies(X)
+        clip = clip_numbers(made_of)
+        own = np.arange(len(y)) if sources is None else np.asarray(sources)
+        self.estimator_ = fit_with_speakers(
+            clone(self.estimator),
+            rows,
+            y[clip],
+            None if groups is None else np.asarray(groups)[clip],
+            sources=np.where(made_of < 0, ~clip_numbers(own)[clip], own[clip]),
+            sample_weight=None if sample_weight is None else np.asarray(sample_weight)[clip],
+        )
         self.classes_ = self.estimator_.classes_
         return self
 
@@ -180,9 +204,7 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """
         return self._alter(self._check(X))
 
-    def with_copies(
-        self, X: Clips, y: npt.ArrayLike, groups: npt.ArrayLike | None = None
-    ) -> tuple[Any, npt.NDArray[Any], npt.NDArray[Any] | None]:
+    def with_copies(self, X: Clips) -> tuple[Any, npt.NDArray[np.intp]]:
         """
         Put the altered clips behind the clips.
 
@@ -190,30 +212,21 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         ----------
         X : clips, or array of shape (n_clips, n_frames, n_descriptors)
             Not changed.
-        y : array-like of shape (n_clips,)
-            Emotions.
-        groups : array-like of shape (n_clips,), default=None
-            Speakers.
 
         Returns
         -------
         X : list or array
             All clips, then all copies by the first method, and so on.
-        y : ndarray
-            Their emotions.
-        groups : ndarray or None
-            Their speakers. Where these are unknown, the number of the clip; but None if the estimator means speakers by
-            it, as it does if it asks for them when it predicts.
+        sources : ndarray of int
+            k for clip k itself, ~k for a copy of it.
         """
-        check_consistent_length(X, y, groups)
-        X, y = self._check(X), np.asarray(y)
+        X = self._check(X)
         parts = [X, *self._alter(X)]
+        clips = np.arange(_num_samples(X))
+        sources = np.concatenate([clips, np.tile(~clips, len(parts) - 1)])
         if len(parts) == 1:
-            return X, y, None if groups is None else np.asarray(groups)
-        stacked = np.concatenate(parts) if _are_frames(X) else [clip for part in parts for clip in part]
-        if groups is None and not wants_speakers(self.estimator, "predict"):
-            groups = np.arange(len(y))
-        return stacked, np.tile(y, len(parts)), None if groups is None else np.tile(np.asarray(groups), len(parts))
+            return X, sources
+        return np.concatenate(parts) if _are_frames(X) else [clip for part in parts for clip in part], sources
 
     def _check(self, X: Clips) -> Any:
         """Give the clips, or the frames, if the methods are for them and the estimator can take what comes of them."""

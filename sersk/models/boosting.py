@@ -12,12 +12,11 @@ from joblib import effective_n_jobs, parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .decision import MostProbable
-from .rows import check_rows
+from .rows import check_rows, weigh_clips
 
 # A quarter of XGBoost's default: a quarter of the work for thousands of features, and no worse on hundreds of clips.
 _MAX_BIN = 64
@@ -131,11 +130,7 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
         self.classes_, target = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        weight = compute_sample_weight(self.class_weight, y)
-        if sample_weight is not None:
-            weight = weight * _check_sample_weight(sample_weight, X)
-        if not weight.any():
-            raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
+        weight = weigh_clips(self.class_weight, y, sample_weight)
         n_threads = _threads(self.n_jobs)
         return self._boost(xgboost.QuantileDMatrix(X, label=target, weight=weight, max_bin=_MAX_BIN, nthread=n_threads))
 
@@ -158,7 +153,7 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
         import xgboost
 
         self.classes_, target = np.unique(y, return_inverse=True)
-        weight = compute_sample_weight(self.class_weight, y)
+        weight = weigh_clips(self.class_weight, y, None)
 
         class Batches(xgboost.DataIter):
             def reset(self) -> None:

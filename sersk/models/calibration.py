@@ -11,14 +11,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from .decision import MostProbable
-from .folds import inner_folds
-from .rows import check_rows
+from .folds import fit_with_speakers, inner_folds
+from .rows import check_rows, weigh_clips
 
 Matrix = npt.NDArray[np.float64]
 _SPREAD = (1e-3, 1e2)
@@ -38,8 +37,8 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
     ----------
     estimator : classifier
         With a `decision_function` of one column a class (or of one column for two classes), or `predict_proba`.
-    cv : int, default=5
-        Number of folds that the temperature is chosen on, by speaker if `fit` is given `groups`.
+    cv : int or list of (train, test), default=5
+        Number of folds that the temperature is chosen on, by speaker if `fit` is given `groups`; or the folds.
     class_weight : "balanced", dict or None, default=None
         Weights for a classifier that takes `sample_weight` but no class weights of its own, such as `MLPClassifier`.
     n_jobs : int, default=None
@@ -70,18 +69,18 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "estimator": [HasMethods(["fit", "decision_function"]), HasMethods(["fit", "predict_proba"])],
-        "cv": [Interval(Integral, 2, None, closed="left")],
+        "cv": [Interval(Integral, 2, None, closed="left"), list],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "n_jobs": [Integral, None],
     }
     # Speakers reach `fit` inside pipelines without a word from the user, once metadata routing is on.
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True, "sources": True}
 
     def __init__(
         self,
         estimator: Any,
         *,
-        cv: int = 5,
+        cv: Any = 5,
         class_weight: Any = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -91,7 +90,14 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
         self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """
         Fit the classifier, and the temperature on folds that it has not seen.
 
@@ -103,27 +109,49 @@ class SpeakerCalibratedClassifier(MostProbable, ClassifierMixin, MetaEstimatorMi
             Emotions.
         groups : array-like of shape (n_clips,), default=None
             Speakers.
+        sources : array-like of shape (n_clips,), default=None
+            Which rows are altered copies, if any: k for clip k itself, ~k for a copy of it. They train, but no
+            temperature is chosen on them.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips, beside those of the classes.
 
         Returns
         -------
         self
             The fitted classifier.
+
+        Raises
+        ------
+        TypeError
+            If there are weights, and the estimator takes none.
         """
-        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        rows: npt.NDArray[Any]
+        rows, y = validate_data(self, X, y, dtype=[np.float32, np.float64])
+        y = np.asarray(y)
+        check_consistent_length(y, groups, sources)
         check_classification_targets(y)
+        given = None if sample_weight is None else weigh_clips(None, y, sample_weight)
+        kept = np.arange(len(y)) if given is None else np.flatnonzero(given)  # a clip of weight 0 is as good as absent
         self.classes_, target = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
+        if len(np.unique(target[kept])) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        folds = inner_folds(y, groups, self.cv)
+        weight = given if self.class_weight is None else weigh_clips(self.class_weight, y, given)
+        if isinstance(self.cv, list):
+            folds = [(np.intersect1d(train, kept), np.intersect1d(test, kept)) for train, test in self.cv]
+        else:
+            groups, sources = (None if one is None else np.asarray(one)[kept] for one in (groups, sources))
+            folds = [(kept[train], kept[test]) for train, test in inner_folds(y[kept], groups, self.cv, sources)]
         held_out = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_and_score)(clone(self.estimator), X, y, train, test, self.classes_, self.class_weight)
+            delayed(_fit_and_score)(clone(self.estimator), rows, y, train, test, self.classes_, weight)
             for train, test in folds
         )
         self.temperature_ = 1.0
         if folds:
             tested = np.concatenate([test for _, test in folds])
-            self.temperature_ = choose_temperature(np.concatenate(held_out), target[tested])
-        self.estimator_ = _fit_weighted(clone(self.estimator), X, y, self.class_weight)
+            heed = None if given is None else given[tested]
+            self.temperature_ = choose_temperature(np.concatenate(held_out), target[tested], heed)
+        heed = None if weight is None else weight[kept]
+        self.estimator_ = fit_with_speakers(clone(self.estimator), rows[kept], y[kept], None, sample_weight=heed)
         return self
 
     def predict_proba(self, X: npt.ArrayLike) -> Matrix:
@@ -155,15 +183,10 @@ def _fit_and_score(
     train: npt.NDArray[np.intp],
     test: npt.NDArray[np.intp],
     classes: npt.NDArray[Any],
-    class_weight: Any,
+    weight: Matrix | None,
 ) -> Matrix:
-    return class_scores(_fit_weighted(estimator, X[train], y[train], class_weight), X[test], classes)
-
-
-def _fit_weighted(estimator: Any, X: Any, y: npt.ArrayLike, class_weight: Any) -> Any:
-    if class_weight is None:
-        return estimator.fit(X, y)
-    return estimator.fit(X, y, sample_weight=compute_sample_weight(class_weight, y))
+    weight = None if weight is None else weight[train]
+    return class_scores(fit_with_speakers(estimator, X[train], y[train], None, sample_weight=weight), X[test], classes)
 
 
 def class_scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) -> Matrix:
@@ -230,7 +253,9 @@ def calibrated(estimator: Any, scores: Matrix, target: npt.NDArray[np.intp]) -> 
     return model
 
 
-def choose_temperature(scores: Matrix, target: npt.NDArray[np.intp]) -> float:
+def choose_temperature(
+    scores: Matrix, target: npt.NDArray[np.intp], weight: npt.NDArray[np.floating] | None = None
+) -> float:
     """
     Find the divisor of scores with the lowest log loss, which is convex in its inverse.
 
@@ -240,16 +265,22 @@ def choose_temperature(scores: Matrix, target: npt.NDArray[np.intp]) -> float:
         Scores of held-out clips.
     target : ndarray of shape (n_clips,)
         Column of the true class.
+    weight : ndarray of shape (n_clips,), default=None
+        Weights of the clips; all count alike without, or if all are zero.
 
     Returns
     -------
     float
         The temperature.
     """
-    spread = max(float(scores.std()), 1e-12)
+    if weight is not None and not weight.any():
+        weight = None
+    centre = np.average(scores.mean(axis=1), weights=weight)
+    spread = max(float(np.sqrt(np.average(np.square(scores - centre).mean(axis=1), weights=weight))), 1e-12)
 
     def log_loss(inverse: float) -> float:
-        return -float(log_softmax(scores * (inverse / spread), axis=1)[np.arange(len(target)), target].mean())
+        chances = log_softmax(scores * (inverse / spread), axis=1)[np.arange(len(target)), target]
+        return -float(np.average(chances, weights=weight))
 
     best = minimize_scalar(log_loss, bounds=_SPREAD, method="bounded", options={"xatol": 1e-4})
     return spread / float(best.x)

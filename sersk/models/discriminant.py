@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .rows import check_rows
+from .rows import check_rows, weigh_clips
 
 Matrix = npt.NDArray[np.floating[Any]]
 
@@ -64,7 +64,7 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
         self.shrinkage = shrinkage
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """
         Find the coefficients.
 
@@ -74,6 +74,8 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
             Features.
         y : array-like of shape (n_clips,)
             Labels.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips within their class; classes count alike whatever their clips' weights.
 
         Returns
         -------
@@ -83,12 +85,23 @@ class ShrinkageLDA(ClassifierMixin, BaseEstimator):
         rows: npt.NDArray[Any]
         rows, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
         check_classification_targets(labels)
-        self.classes_, target, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        weight = None
+        if sample_weight is not None:
+            weight = weigh_clips(None, labels, sample_weight).astype(rows.dtype)
+            rows, labels, weight = rows[weight > 0], labels[weight > 0], weight[weight > 0]
+        self.classes_, target = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        means = np.stack([rows[target == k].mean(axis=0) for k in range(len(self.classes_))])
+        means = np.stack(
+            [
+                np.average(rows[target == k], axis=0, weights=None if weight is None else weight[target == k])
+                for k in range(len(self.classes_))
+            ]
+        )
         centre = means.mean(axis=0)
-        deviations = (rows - means[target]) / np.sqrt(counts * len(counts))[target, None].astype(rows.dtype)
+        totals = np.bincount(target, weights=weight)
+        share = np.sqrt(totals * len(totals))[target] / (1 if weight is None else np.sqrt(weight))
+        deviations = (rows - means[target]) / share[:, None].astype(rows.dtype)
         means = means - centre
         n_clips, n_features = rows.shape
         identity = self.shrinkage * float(np.einsum("ij,ij->", deviations, deviations)) / n_features

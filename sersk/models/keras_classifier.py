@@ -14,9 +14,8 @@ import numpy.typing as npt
 from scipy.special import softmax
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sersk.augmentation import count_frames
 from sersk.filterbanks import Array
@@ -24,13 +23,14 @@ from sersk.normalization import check_frames
 
 from .calibration import choose_temperature
 from .decision import MostProbable
-from .folds import Folds, inner_folds
+from .folds import Folds, hold_out
 from .keras_backend import keras
 from .keras_batches import predict_batches
 from .keras_mended import MendedKerasClassifier
 from .keras_training import Plan, Trainer, all_devices, rebuild, train_networks
 from .network_parts import Network
 from .networks import ARCHITECTURES, FIXED_LENGTH, build_network
+from .rows import weigh_clips
 
 # Parameters that change how training goes, not what comes out.
 _WORK = frozenset({"checkpoint", "verbose", "callbacks"})
@@ -161,7 +161,7 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         "verbose": ["verbose"],
     }
     # Speakers reach `fit` inside pipelines without a word from the user, once metadata routing is on.
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True, "sources": True}
 
     def __init__(
         self,
@@ -217,6 +217,7 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         y: npt.ArrayLike,
         groups: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
     ) -> Self:
         """
         Train the network.
@@ -231,6 +232,9 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
             Speakers; those that are held out while training are held out with all their clips.
         sample_weight : array-like of shape (n_clips,), default=None
             Weights of the clips, beside those of the classes.
+        sources : array-like of shape (n_clips,), default=None
+            Which rows are altered copies, if any: k for clip k itself, ~k for a copy of it. They train, but are not
+            held out.
 
         Returns
         -------
@@ -248,13 +252,9 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        weight = compute_sample_weight(self.class_weight, y)
-        if sample_weight is not None:
-            weight = weight * _check_sample_weight(sample_weight, X)
-        if not weight.any():
-            raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
+        weight = weigh_clips(self.class_weight, y, sample_weight)
         weight = (weight / weight.mean()).astype(np.float32)
-        self._train(X, codes, weight, self._folds(y, groups))
+        self._train(X, codes, weight, self._folds(y, groups, sources))
         return self
 
     def _check_fit(self, X: Any, y: npt.ArrayLike) -> tuple[Array, npt.NDArray[Any]]:
@@ -272,13 +272,12 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         self.input_shape_ = (frames.shape[1], frames.shape[2])
         return frames, labels
 
-    def _folds(self, y: npt.NDArray[Any], groups: npt.ArrayLike | None) -> Folds:
+    def _folds(self, y: npt.NDArray[Any], groups: npt.ArrayLike | None, sources: npt.ArrayLike | None) -> Folds:
         """Give each network the clips to train on and to hold out: the first one holds out, the others see all."""
-        all_clips = (np.arange(len(y)), np.arange(0))
-        folds = inner_folds(y, groups, round(1 / self.validation_fraction)) if self.validation_fraction else []
-        # What leaves the most classes to train on.
-        first = max(folds, key=lambda fold: len(np.unique(y[fold[0]])), default=all_clips)
-        return [first, *[all_clips] * (self.n_networks - 1)]
+        everything = (np.arange(len(y)), np.arange(0))
+        share = self.validation_fraction
+        first = hold_out(y, groups, share, sources) if share else everything
+        return [first, *[everything] * (self.n_networks - 1)]
 
     def _train(self, X: Array, codes: npt.NDArray[np.intp], weight: Array, folds: Folds) -> None:
         seeds = check_random_state(self.random_state).randint(2**31 - 1, size=len(folds)).tolist()

@@ -1,4 +1,4 @@
-"""Rows of features -> the same rows, checked."""
+"""Rows of features -> the same rows, checked; and their weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import validate_data
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 _REAL: tuple[Any, ...] = (np.float32, np.float64)
 
@@ -49,3 +50,43 @@ def check_rows(estimator: Any, X: npt.ArrayLike, dtype: tuple[Any, ...] = _REAL)
                 return X
     checked: npt.NDArray[Any] = validate_data(estimator, X, dtype=list(dtype), reset=False)
     return checked
+
+
+def weigh_clips(
+    class_weight: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+) -> npt.NDArray[np.floating[Any]]:
+    """
+    Multiply the weights of clips and of their classes; "balanced" counts a clip as often as its own weight says.
+
+    Parameters
+    ----------
+    class_weight : "balanced", dict or None
+        Weights of the classes.
+    y : ndarray of shape (n_clips,)
+        Labels.
+    sample_weight : array-like of shape (n_clips,) or None
+        Weights of the clips.
+
+    Returns
+    -------
+    ndarray of shape (n_clips,)
+        The products.
+
+    Raises
+    ------
+    ValueError
+        If all are zero, or the weights do not fit the clips.
+    """
+    if sample_weight is None:
+        weight = compute_sample_weight(class_weight, y)
+    else:
+        own = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        if isinstance(class_weight, str):
+            _, target = np.unique(y, return_inverse=True)
+            totals = np.bincount(target, weights=own)
+            weight = own * own.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))[target]
+        else:
+            weight = own * compute_sample_weight(class_weight, y)
+    if not weight.any():
+        raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
+    return weight

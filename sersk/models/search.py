@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self
 
@@ -89,7 +90,7 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
     }
-    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True}
+    __metadata_request__fit: ClassVar[dict[str, Any]] = {"groups": True, "sources": True}
 
     _fitted: ClassVar[str] = "best_estimator_"
 
@@ -111,7 +112,14 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: npt.ArrayLike, groups: npt.ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: npt.ArrayLike,
+        groups: npt.ArrayLike | None = None,
+        sources: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
         """
         Search, then fit the best setting on all clips.
 
@@ -123,17 +131,26 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             Emotions.
         groups : array-like of shape (n_clips,), default=None
             Speakers.
+        sources : array-like of shape (n_clips,), default=None
+            Which rows are altered copies, if any: k for clip k itself, ~k for a copy of it. None is tested.
+        sample_weight : array-like of shape (n_clips,), default=None
+            Weights of the clips, for an estimator that takes them.
 
         Returns
         -------
         self
             The search.
+
+        Raises
+        ------
+        TypeError
+            If there are weights, and the estimator takes none.
         """
         y = np.asarray(validate_data(self, y=y))  # X is the estimator's affair: it may be clips
         check_classification_targets(y)
         if len(np.unique(y)) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
-        folds = inner_folds(y, groups, _INNER_FOLDS)
+        folds = inner_folds(y, groups, _INNER_FOLDS, sources)
         if not folds:
             raise ValueError("No clips can be held out to search on: an emotion has one clip only. Add clips.")
         front, back = split_stateless(clone(self.estimator))
@@ -141,17 +158,18 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if not _are_stateless(fronts):
             front, back, fronts, grid = None, clone(self.estimator), {}, self.grid
         best: tuple[float, dict[str, Any], Any] | None = None
+        fit = partial(fit_with_speakers, y=y, groups=groups, sources=sources, sample_weight=sample_weight)
         for setting, rows in _each_front(front, fronts, X):
-            params, score = self._search(back, grid, rows, y, groups, folds)
+            params, score = self._search(back, grid, rows, y, folds, fit)
             if best is None or score > best[0]:
                 best = score, setting | params, rows
         assert best is not None  # noqa: S101 - ParameterGrid gives one setting at least
         self.best_score_, self.best_params_, rows = best
         chosen = clone(self.estimator).set_params(**self.best_params_)
         if front is None:
-            self.best_estimator_ = fit_with_speakers(chosen, X, y, groups)
+            self.best_estimator_ = fit(chosen, X)
         else:
-            fitted = fit_with_speakers(chosen[len(front) :], rows, y, groups)
+            fitted = fit(chosen[len(front) :], rows)
             self.best_estimator_ = Pipeline([*chosen.steps[: len(front)], *fitted.steps], memory=chosen.memory)
         self.classes_ = self.best_estimator_.classes_
         return self
@@ -173,7 +191,13 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         return front, clone(self).set_params(estimator=back)
 
     def _search(
-        self, estimator: Any, grid: Grid, X: Any, y: npt.NDArray[Any], groups: npt.ArrayLike | None, folds: Folds
+        self,
+        estimator: Any,
+        grid: Grid,
+        X: Any,
+        y: npt.NDArray[Any],
+        folds: Folds,
+        fit: Callable[[Any, Any], Any],
     ) -> tuple[dict[str, Any], float]:
         """Find the best setting of what learns, and its UAR on the inner folds."""
         bare, original = _without_calibration(estimator, grid)
@@ -196,8 +220,7 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             search = HalvingGridSearchCV(bare, grid, **options)  # has to bear subsets that cannot be fitted
         else:
             search = GridSearchCV(bare, grid, error_score="raise", **options)
-        # With the speakers: they are for what is calibrated or scaled by them inside.
-        fit_with_speakers(search, X, y, groups)
+        fit(search, X)  # with the speakers: they are for what is calibrated or scaled by them inside
         params = {original[name]: value for name, value in search.best_params_.items()}
         return params, float(search.best_score_)
 
