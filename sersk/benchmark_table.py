@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from .atomic_files import replace_file
 from .audio import AudioError
 from .evaluation import EvaluationReport
 from .evaluation.comparison import Ranking, compare, rank_models
@@ -224,7 +225,8 @@ def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
     versions = ", ".join(f"{package} {version(package)}" for package in (*_PACKAGES, *networks))
     parts.append(f"Made by `{command}` on Python {platform.python_version()}, {versions}.\n")
     file = folder / "benchmark.md"
-    file.write_text("\n\n".join(parts), encoding="utf-8")
+    with replace_file(file) as draft:
+        draft.write_text("\n\n".join(parts), encoding="utf-8")
     return file
 
 

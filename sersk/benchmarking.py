@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch, _safe_indexing
 
+from .atomic_files import replace_file
 from .benchmark_table import ARROW, Benchmark, Cell
 from .evaluation import EvaluationReport, evaluate, make_protocol
 from .evaluation.crossvalidation import Progress
@@ -151,7 +152,8 @@ def run_benchmark(
             write_report(report, folder_of_cell, card={**vars(cell), **settings}, failures=failures)
             # Last, so that what has it is whole.
             seal = json.dumps({"key": key, "seconds": round(found.seconds[cell], 1)})
-            _seal_of(folder_of_cell).write_text(seal, encoding="utf-8")
+            with replace_file(_seal_of(folder_of_cell)) as draft:
+                draft.write_text(seal, encoding="utf-8")
             clock.stop()
     return found
 

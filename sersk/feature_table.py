@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .atomic_files import replace_file
 from .audio import AudioError
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
@@ -335,12 +336,8 @@ def _write_part(table: pd.DataFrame, schema: pa.Schema, head: dict[str, Any], fi
     columns = pa.Table.from_pandas(table, schema=schema, preserve_index=False)
     columns = columns.replace_schema_metadata((columns.schema.metadata or {}) | {_KEY: json.dumps(head).encode()})
     words = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    draft = file.with_name(f".{file.name}.draft")
-    try:
+    with replace_file(file) as draft:
         _parquet().write_table(columns, draft, use_dictionary=words)  # numbers that never come twice gain nothing
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _told(schema: pa.Schema) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .atomic_files import replace_file
 from .terminal import count, say
 
 if TYPE_CHECKING:
@@ -239,7 +238,7 @@ def write_table(table: pd.DataFrame, out: Path) -> None:
     if str(out) == "-":
         write(sys.stdout)
         return
-    with _draft(out) as draft:
+    with replace_file(out) as draft:
         write(draft)
 
 
@@ -301,7 +300,7 @@ def write_picture(figure: Any, file: Path) -> None:
     file : Path
         What `check_picture` has passed.
     """
-    with _draft(file) as draft:
+    with replace_file(file) as draft:
         figure.savefig(draft, format=file.suffix[1:].lower(), dpi=150)
 
 
@@ -316,16 +315,5 @@ def write_text(text: str, file: Path) -> None:
     file : Path
         What `check_file` has passed.
     """
-    with _draft(file) as draft:
+    with replace_file(file) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
-
-
-@contextlib.contextmanager
-def _draft(file: Path) -> Iterator[Path]:
-    """Give a name to write to, which then takes the place of the file."""
-    draft = file.with_name(f".{file.name}.part")
-    try:
-        yield draft
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

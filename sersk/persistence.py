@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
 from .archives import CARD, SCHEMA_VERSION, damaged, read_archive
+from .atomic_files import replace_file
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
 from .model_reader import read_known
@@ -143,12 +143,8 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     with ZipFile(buffer, "a", ZIP_DEFLATED) as archive:
         archive.writestr(CARD, text)
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
+    with replace_file(file) as draft:
         draft.write_bytes(buffer.getvalue())
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
     return file
 
 

@@ -966,7 +966,10 @@ def test_a_table_that_cannot_be_written_is_told_and_the_old_one_kept(folder, mon
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", fail)
     result = features(folder / "a.wav")
-    assert (result.exit_code, errors(result)) == (2, ["error: [Errno 28] No space left on device"])
+    assert (result.exit_code, errors(result)) == (
+        2,
+        ["error: features.csv: cannot be written (No space left on device)"],
+    )
     assert Path("features.csv").read_text() == "old"
     assert not list(Path().glob(".*"))
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -246,8 +245,8 @@ def test_a_state_is_replaced_at_once_or_not_at_all(tmp_path, monkeypatch):
     network = compiled()
     content = whole_file(tmp_path, network)
 
-    def full_disk(path, **arrays):
-        Path(path).write_bytes(b"half")
+    def full_disk(file, **arrays):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "sound_files", "filterbanks", "dask_backend"},
+    {"version", "plain", "atomic_files", "sound_files", "filterbanks", "dask_backend"},
     {"raw_audio", "pitch", "distribution"},
     {"audio", "measures"},
     {"descriptors", "functionals"},

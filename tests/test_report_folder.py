@@ -388,7 +388,7 @@ def test_the_old_is_put_back_if_the_new_cannot_take_its_place(folder, monkeypatc
     rename = Path.rename
 
     def refuse(self, target):
-        if Path(target) == folder and "old" not in self.name:
+        if Path(target) == folder and self.suffix == ".part":
             raise PermissionError(13, "Permission denied")
         return rename(self, target)
 

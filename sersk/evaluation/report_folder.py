@@ -8,8 +8,6 @@ import io
 import json
 import os
 import re
-import shutil
-import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from sersk.atomic_files import replace_folder
 
 from .card import write_card
 from .crossvalidation import FACTS
@@ -105,18 +105,13 @@ def write_report(
     pictures = _draw(plots)
     facts["files"] = [JSON, CSV, PAGE, CARD, *(f"{name}.png" for name in pictures)]
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        draft.mkdir()
+    with replace_folder(target) as draft:
         text = {JSON: json.dumps(facts, indent=1, allow_nan=False), PAGE: write_page(facts, pictures)}
         for name, content in (text | {CARD: write_card(facts)}).items():
             (draft / name).write_text(content, encoding="utf-8", errors="backslashreplace")
         _write_predictions(report.predictions, draft / CSV)
         for name, picture in pictures.items():
             (draft / f"{name}.png").write_bytes(picture.content)
-        _put_in_place(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Path(folder)
 
 
@@ -259,18 +254,3 @@ def _write_predictions(table: pd.DataFrame, file: Path) -> None:
         encoding="utf-8",
         errors="surrogateescape",
     )
-
-
-def _put_in_place(draft: Path, target: Path) -> None:
-    """Let the draft take the place of what `check_report_folder` has passed."""
-    if not target.exists():
-        draft.rename(target)
-        return
-    old = draft.with_name(f"{draft.name}.old")
-    target.rename(old)
-    try:
-        draft.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-import uuid
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
+from sersk.atomic_files import replace_file
 from sersk.filterbanks import Array
 
 from .keras_backend import keras
@@ -36,12 +36,8 @@ def save_state(file: Path, network: Any, told: dict[str, Any], best: list[Array]
     arrays |= {f"best_{k}": value for k, value in enumerate(best or [])}
     arrays |= {f"state_{k}": plain_value(variable) for k, variable in enumerate(_variables(network))}
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{uuid.uuid4().hex}.npz")
-    try:
-        np.savez(draft, **arrays)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    with replace_file(file) as draft, draft.open("wb") as opened:  # numpy would add an extension to the name
+        np.savez(opened, **arrays)
 
 
 def load_state(file: Path, network: Any) -> tuple[dict[str, Any], list[Array] | None] | None:
