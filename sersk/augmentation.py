@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .audio import load_audio
+from .audio import fit_length, load_audio
 from .clips import DerivedClip, clip_source
 from .filterbanks import Array
 
@@ -35,21 +35,14 @@ def _add_noise(waveform: Array, sr: int, random: np.random.Generator, snr: Limit
 
 def _stretch_time(waveform: Array, sr: int, random: np.random.Generator, rate: Limits) -> Array:
     """Change the tempo and leave the pitch alone; a rate above 1 is faster."""
-    from librosa.effects import time_stretch
-
     drawn = _ratio(random, rate)
-    padded, n_fft = _for_vocoder(waveform, sr)
-    stretched: Array = time_stretch(padded, rate=drawn, n_fft=n_fft)
-    return stretched[: max(round(len(waveform) / drawn), 1)]
+    return _vocode(waveform, sr, drawn)[: max(round(len(waveform) / drawn), 1)]
 
 
 def _shift_pitch(waveform: Array, sr: int, random: np.random.Generator, semitones: Limits) -> Array:
     """Change the pitch and leave the tempo alone; formants move along, as if the speaker were smaller or larger."""
-    from librosa.effects import pitch_shift
-
-    padded, n_fft = _for_vocoder(waveform, sr)
-    shifted: Array = pitch_shift(padded, sr=sr, n_steps=random.uniform(*semitones), n_fft=n_fft)
-    return shifted[: len(waveform)]
+    rate = 2.0 ** (-random.uniform(*semitones) / 12)
+    return fit_length(load_audio((_vocode(waveform, sr, rate), sr / rate), sr), len(waveform))
 
 
 def _change_speed(waveform: Array, sr: int, random: np.random.Generator, factor: Limits) -> Array:
@@ -265,10 +258,16 @@ def _stripe(random: np.random.Generator, length: int, share: float) -> slice:
     return slice(first, first + width)
 
 
-def _for_vocoder(waveform: Array, sr: int) -> tuple[Array, int]:
-    """Give the clip with zeros after it where it is shorter than a window, and the window's length in samples."""
+def _vocode(waveform: Array, sr: int, rate: float) -> Array:
+    """Return what ``librosa.effects.time_stretch`` does, which in librosa 1.0 warns of its own call."""
+    import librosa
+
     n_fft = 2 ** round(np.log2(_VOCODER_SECONDS * sr))
-    return np.pad(waveform, (0, max(n_fft - len(waveform), 0))), n_fft
+    padded = np.pad(waveform, (0, max(n_fft - len(waveform), 0)))  # at least one window
+    with np.errstate(invalid="ignore"):  # librosa 1.0 casts memory that it has not written yet
+        stretched = librosa.phase_vocoder(librosa.stft(padded, n_fft=n_fft), rate=rate)
+    vocoded: Array = librosa.istft(stretched, n_fft=n_fft, dtype=waveform.dtype, length=round(len(padded) / rate))
+    return vocoded
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 
 import librosa
 import numpy as np
@@ -64,13 +65,20 @@ def test_digital_silence_is_no_signal(speechlike):
     assert not alter("noise", np.zeros(100, np.float32), -20.0).any()
 
 
+# librosa 1.0 warns of how its effects call its vocoder; ours, of the same numbers, must not.
+def reference(effect, *arguments, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return effect(*arguments, **options)
+
+
 @pytest.mark.parametrize("rate", [0.8, 1.0, 1.25])
 def test_stretching_changes_the_length_and_not_the_pitch(rate):
     clip = tone(220.0)
     stretched = alter("stretch", clip, rate)
     assert len(stretched) == round(len(clip) / rate)
     assert frequency_of(stretched) == pytest.approx(220.0, rel=0.002)
-    assert_array_equal(stretched, librosa.effects.time_stretch(clip, rate=float(np.exp(np.log(rate))), n_fft=1024))
+    assert_array_equal(stretched, reference(librosa.effects.time_stretch, clip, rate=float(np.exp(np.log(rate))), n_fft=1024))
     if rate == 1:
         assert_allclose(stretched, clip, atol=1e-3)
 
@@ -81,7 +89,7 @@ def test_pitch_changes_and_the_length_does_not(semitones):
     shifted = alter("pitch", clip, semitones)
     assert len(shifted) == len(clip)
     assert frequency_of(shifted) == pytest.approx(220.0 * 2 ** (semitones / 12), rel=0.002)
-    assert_array_equal(shifted, librosa.effects.pitch_shift(clip, sr=SR, n_steps=semitones, n_fft=1024))
+    assert_array_equal(shifted, reference(librosa.effects.pitch_shift, clip, sr=SR, n_steps=semitones, n_fft=1024))
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -239,8 +247,8 @@ def test_the_vocoder_is_compiled_once(monkeypatch):
     from sersk import augmentation
 
     calls = []
-    shift = librosa.effects.pitch_shift
-    monkeypatch.setattr(librosa.effects, "pitch_shift", lambda y, **options: calls.append(1) or shift(y, **options))
+    vocode = augmentation._vocode
+    monkeypatch.setattr(augmentation, "_vocode", lambda *arguments: calls.append(1) or vocode(*arguments))
     augmentation._compile_vocoder.cache_clear()
     for _ in range(3):
         alter_clips([], "pitch", (0.0, 0.0), 0)
