@@ -187,7 +187,8 @@ class PageGate:
         if component.get_block_name() in ("audio", "file"):
             many = getattr(component, "file_count", "single") != "single"
             return [self._reference(one["path"]) for one in value] if many else self._reference(value["path"])
-        if isinstance(value, int | float) or value in [one for _, one in getattr(component, "choices", [])]:
+        choices = getattr(component, "choices", None)
+        if value in [one for _, one in choices] if choices else isinstance(value, int | float):
             return value
         raise ValueError
 
