@@ -20,8 +20,8 @@ from sersk.serve.service import Service
 
 @contextmanager
 def served(service: Service, **options: Any) -> Iterator[httpx.Client]:
-    """Serve until the end of the block; what comes is a client of it."""
-    app = create_app(service, page=False, **options)
+    """Serve until the end of the block, by default without the page; what comes is a client of it."""
+    app = create_app(service, **({"page": False} | options))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=5))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,7 @@ def serve(
             model or (),
             host=host,
             port=port,
-            token=token or None,
+            token=os.environ.get("SERSK_TOKEN") if token is None else token,  # Typer takes an empty one for none
             page=page,
             limits=Limits(max_waiting=max_waiting, timeout=timeout),
             n_workers=workers,

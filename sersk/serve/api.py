@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from sersk.version import __version__
 
-from .guard import Guard, as_dict, as_response
+from .guard import Guard, as_dict, as_response, check_token
 from .metrics import Metrics
 from .problems import ServiceProblem
 from .schemas import FailedClip, ModelAnswer, PredictionAnswer, Status, TimelineAnswer
@@ -50,7 +50,14 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
     -------
     FastAPI
         To run under uvicorn.
+
+    Raises
+    ------
+    ValueError
+        If the token is empty or blank.
     """
+    if token is not None:
+        token = check_token(token)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +75,9 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
         version=__version__,
         summary="Emotions of speech, by models whose cards tell how well they do.",
         lifespan=lifespan,
-        dependencies=[Security(HTTPBearer(auto_error=False))] if token else [],  # described here, checked by the guard
+        dependencies=[]
+        if token is None
+        else [Security(HTTPBearer(auto_error=False))],  # described here, checked by the guard
     )
     app.add_exception_handler(ServiceProblem, _tell_problem)
     app.add_exception_handler(RequestValidationError, _tell_invalid)
@@ -76,7 +85,8 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
     _add_predictions(app, service)
     _add_facts(app, service, metrics)
     routes = {"/v1/predict", "/v1/predict/batch", "/v1/models", "/healthz", "/readyz", "/metrics"}
-    app.state.end_streams = lambda: None  # what the server calls before it waits for open connections to end
+    app.state.end_streams = lambda: None  # what the server calls before it waits for open connections to end ...
+    app.state.clean_up = lambda: None  # ... and when it waits no longer
     if page:
         from .page import mount_page
 

@@ -47,7 +47,10 @@ def as_response(problem: ServiceProblem, **more: object) -> JSONResponse:
     body = as_dict(problem) | more
     response = JSONResponse(body, problem.status, headers, media_type="application/problem+json")
     if problem.status == 401:
-        for scheme in ("Bearer", 'Basic realm="sersk"'):  # a line each: Chromium sees the first of a line only
+        for scheme in (
+            "Bearer",
+            'Basic realm="sersk", charset="UTF-8"',
+        ):  # a line each: Chromium sees the first of a line only
             response.headers.append("WWW-Authenticate", scheme)
     return response
 
@@ -75,6 +78,30 @@ def as_dict(problem: ServiceProblem) -> dict[str, object]:
     }
 
 
+def check_token(token: str) -> str:
+    """
+    Refuse a token that keeps nobody out.
+
+    Parameters
+    ----------
+    token : str
+        What clients are to know.
+
+    Returns
+    -------
+    str
+        Without the spaces and line ends around it, which a header would not keep.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left of it.
+    """
+    if not token.strip():
+        raise ValueError("The token is empty: expected some text, or None (no --token, no SERSK_TOKEN) to let all in.")
+    return token.strip()
+
+
 class Guard:
     """
     Stand around the whole application: nothing gets in without the token, and no error out unless as a problem.
@@ -93,7 +120,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str | None, metrics: Metrics, routes: Collection[str]) -> None:
         self._app = app
-        self._token = None if token is None else token.encode()
+        self._token = None if token is None else check_token(token).encode()
         self._metrics = metrics
         self._routes = routes
 
@@ -149,14 +176,15 @@ class Guard:
     def _may_enter(self, scope: Scope) -> bool:
         if self._token is None or scope["path"] in _FREE:
             return True
-        scheme, _, given = Headers(scope=scope).get("authorization", "").partition(" ")
-        sent = given.strip().encode()
-        if scheme.lower() == "basic":  # which browsers know: any user, the token for a password
+        scheme, _, given = Headers(scope=scope).get("authorization", "").encode("latin-1").partition(b" ")
+        sent = given.strip()
+        if scheme.lower() == b"basic":  # which browsers know: any user, the token for a password
             with contextlib.suppress(binascii.Error):
-                sent = base64.b64decode(sent).partition(b":")[2]
-        elif scheme.lower() != "bearer":
+                sent = base64.b64decode(sent).partition(b":")[2].strip()
+        elif scheme.lower() != b"bearer":
             sent = b""
-        return hmac.compare_digest(sent, self._token)
+        as_latin = sent.decode("latin-1").encode()  # as some clients write what others write in UTF-8
+        return hmac.compare_digest(sent, self._token) | hmac.compare_digest(as_latin, self._token)
 
 
 class _Exchange:

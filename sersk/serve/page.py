@@ -29,8 +29,8 @@ from .charts import (
     table,
 )
 from .examples import write_examples
+from .page_gate import PageGate, remove_old
 from .service import Prediction, Service, ServiceProblem
-from .upload_gate import UploadGate
 from .views import ALL, SIX, THREE
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ def mount_page(app: FastAPI, service: Service) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = os.environ["GRADIO_RUN_HISTORY"] = "False"
     most_bytes = _UPLOADS * service.limits.max_bytes
     folder = tempfile.TemporaryDirectory(prefix="sersk-page-", dir=_memory(most_bytes), ignore_cleanup_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = folder.name
+    inside = Path(folder.name).resolve()
+    os.environ["GRADIO_TEMP_DIR"] = str(inside)
     try:
         import gradio as gr
     except ImportError as error:
         raise ImportError("The page needs Gradio: pip install 'sersk[serve]'") from error
     examples = tempfile.TemporaryDirectory(prefix="sersk-examples-", ignore_cleanup_errors=True)  # these stay
     page = _build(gr, service, write_examples(Path(examples.name) / "clips"))
-    app.add_middleware(UploadGate, folder=Path(folder.name), most_bytes=most_bytes)
     gr.mount_gradio_app(
         app,
         page,
@@ -102,21 +102,58 @@ def mount_page(app: FastAPI, service: Service) -> None:
         footer_links=[],
         ssr_mode=False,
         show_error=False,
+        enable_monitoring=False,
+        mcp_server=False,
     )
-    gradio_app: Any = app.routes[-1]
-    app.state.end_streams = gradio_app.app.stop_event.set  # an open page keeps a connection that never ends by itself
+    mounted: Any = app.routes[-1]
+    app.state.end_streams = mounted.app.stop_event.set  # an open page keeps a connection that never ends by itself
+    mounted.app = PageGate(
+        mounted.app,
+        blocks=page,
+        folder=inside,
+        limits=service.limits,
+        most_bytes=most_bytes,
+        most_seconds=_KEPT,
+    )
     inner = app.router.lifespan_context
+
+    def clean_up() -> None:
+        folder.cleanup()
+        examples.cleanup()
+
+    app.state.clean_up = clean_up
 
     @contextlib.asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[Any]:
+        cleaning = asyncio.create_task(_keep_clean(inside))
         try:
             async with inner(application) as state:
                 yield state
         finally:
-            folder.cleanup()
-            examples.cleanup()
+            cleaning.cancel()
+            clean_up()
 
     app.router.lifespan_context = lifespan
+
+
+async def _keep_clean(folder: Path) -> None:
+    """Remove what is older than the page promises, whatever left it there."""
+    while True:
+        await asyncio.sleep(_LOOK)
+        await asyncio.to_thread(remove_old, folder, _KEPT)
+
+
+def _close(page: Any, *components: Any) -> None:
+    """Have Gradio check paths itself, which it leaves to `launch`, and fetch nothing from other machines."""
+    page.has_launched = True
+    for component in components:
+
+        async def keep(path: Any, keep: Any = component.async_move_resource_to_block_cache) -> Any:
+            if path is not None and not os.path.isabs(path):  # noqa: PTH117
+                raise ValueError("the page fetches nothing")
+            return await keep(path)
+
+        component.async_move_resource_to_block_cache = keep
 
 
 def _theme(gr: Any) -> Any:
@@ -143,7 +180,7 @@ def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
     models = {model.name: model for model in service.models}
     limits = service.limits
     pages = _Handlers(service)
-    with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(_LOOK, _KEPT)) as page:
+    with gr.Blocks(title=_TITLE, analytics_enabled=False) as page:
         gr.Markdown(_INTRO.format(minutes=(_LOOK + _KEPT) // 60))
         with gr.Row():
             model = gr.Dropdown([*models], value=next(iter(models)), label="Model", scale=1, elem_id="model")
@@ -183,6 +220,7 @@ def _build(gr: Any, service: Service, examples: list[Path]) -> Any:
             button.click(partial(str, file), None, audio, **quiet)
         view.change(pages.show, [heard, view], answer, **quiet)
         start.click(pages.predict_batch, [files, model], [batch, files], show_progress="full", api_visibility="private")
+    _close(page, audio, files)
     page.queue(default_concurrency_limit=None)
     page._queue.sleep_when_free = _IDLE  # Gradio looks a thousand times a second, for a tenth of a core
     return page
@@ -272,9 +310,9 @@ class _Handlers:
 
         async def one(path: str) -> Prediction | ServiceProblem:
             async with gate:
-                content = _read(path)
-                Path(path).unlink(missing_ok=True)
                 try:
+                    content = _read(path)
+                    Path(path).unlink(missing_ok=True)
                     return await self._service.predict(content, model)
                 except ServiceProblem as problem:
                     return problem

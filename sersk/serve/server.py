@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import logging
+import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -20,6 +23,7 @@ from .api import create_app
 from .service import Limits, Service
 
 _GRACE = 10  # seconds for requests that are being worked off when the service is to end
+_PATIENCE = 10  # seconds after that, when one hangs so that nothing else goes on
 
 
 def run_server(
@@ -57,7 +61,7 @@ def run_server(
     OSError
         If the address is not to be had.
     ValueError
-        If a model file cannot be used.
+        If a model file cannot be used, or the token or the host is empty.
     KeyboardInterrupt
         After an end by Ctrl-C.
     """
@@ -81,6 +85,24 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
         self._app = app
+        self._end = threading.Timer(_GRACE + _PATIENCE, self._end_now)
+        self._end.daemon = True
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            super().run(sockets)
+        finally:
+            self._end.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if not self._end.ident:
+            self._end.start()
+
+    def _end_now(self) -> None:
+        say("error: a request hangs; ended without it")
+        self._app.state.clean_up()
+        os._exit(1)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.end_streams()
@@ -98,6 +120,8 @@ def _ending_by_sigterm() -> Iterator[None]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not host.strip():  # which the system takes for all addresses
+        raise ValueError("The host is empty: expected an address, such as 127.0.0.1, or 0.0.0.0 for all of them.")
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address, family=family)

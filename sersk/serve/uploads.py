@@ -1,11 +1,12 @@
-"""Request -> clips in memory, counted while they come in; nothing of them touches a disk."""
+"""Request -> clips in memory, or in files of the page, counted while they come in."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
-from typing import Any
+import io
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -21,18 +22,18 @@ _FRAME_BYTES = 8192
 
 class _Form:
     """
-    Take the files of one field of a form as it comes in, and keep them in memory.
+    Take the files of one field of a form as it comes in, and write them to where their names belong.
 
     Starlette's own reader of forms would write files of more than a megabyte to disk.
     """
 
-    def __init__(self, content_type: str, field: str, max_files: int) -> None:
-        self.files: list[bytearray] = []
-        self._field, self._max_files = field.encode(), max_files
+    def __init__(self, content_type: str, field: str, max_files: int, create: Callable[[str], BinaryIO]) -> None:
+        self.files: list[BinaryIO] = []
+        self._field, self._max_files, self._create = field.encode(), max_files, create
         self._n_fields = self._n_head = 0
         self._is_whole = False
         self._name, self._value, self._disposition = b"", b"", b""
-        self._part: bytearray | None = None
+        self._part: BinaryIO | None = None
         boundary = parse_options_header(content_type)[1].get(b"boundary")
         if not boundary:
             raise _bad_form("The Content-Type has no boundary.")
@@ -79,12 +80,12 @@ class _Form:
             return  # what is in it is nobody's business
         if len(self.files) == self._max_files:
             raise _bad_form(f"It has too many files; expected {self._max_files} at the most.")
-        self._part = bytearray()
+        self._part = self._create(options[b"filename"].decode(errors="replace"))
         self.files.append(self._part)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._part is not None:
-            self._part += memoryview(data)[start:end]
+            self._part.write(memoryview(data)[start:end])
 
     def _on_end(self) -> None:
         self._is_whole = True
@@ -112,10 +113,36 @@ async def read_clip(request: Request, limits: Limits) -> bytes:
         If it is too large or too slow, or the form has no such file.
     """
     if _is_form(request):
-        return (await _read_form(request, limits, "file", 1))[0]
+        return (await _keep_clips(request, limits, "file", 1))[0]
+    return await read_body(request, limits, limits.max_bytes)
+
+
+async def read_body(request: Request, limits: Limits, max_bytes: int) -> bytes:
+    """
+    Read all of a request.
+
+    Parameters
+    ----------
+    request : Request
+        Whose body has not been read.
+    limits : Limits
+        How long it may take.
+    max_bytes : int
+        How long it may be.
+
+    Returns
+    -------
+    bytes
+        The body.
+
+    Raises
+    ------
+    ServiceProblem
+        If it is too large or too slow.
+    """
     body = bytearray()
     async with _in_time(limits):
-        async for chunk in _stream(request, limits, limits.max_bytes):
+        async for chunk in _stream(request, limits, max_bytes):
             body += chunk
     return bytes(body)
 
@@ -141,30 +168,65 @@ async def read_clips(request: Request, limits: Limits) -> list[bytes]:
     ServiceProblem
         If it is no form, there is no file in it, or too much of them.
     """
+    return await _keep_clips(request, limits, "files", limits.max_clips)
+
+
+async def store_clips(
+    request: Request, limits: Limits, field: str, max_files: int, max_bytes: int, create: Callable[[str], BinaryIO]
+) -> None:
+    """
+    Write the clips of a form to files as they come in.
+
+    Parameters
+    ----------
+    request : Request
+        Whose body has not been read.
+    limits : Limits
+        How long each clip may be, and how long the upload may take.
+    field : str
+        The field of the form, once for each clip.
+    max_files, max_bytes : int
+        How many clips there may be, and how long they may be together.
+    create : callable
+        Opens a file to write to, by the name that the client has for it.
+
+    Raises
+    ------
+    ServiceProblem
+        If it is no form, there is no file in it, or too much of them; what was written until then stays.
+    """
     if not _is_form(request):
-        detail = "A batch is a form: multipart/form-data, with each clip in a field called files."
+        detail = f"Send a form: multipart/form-data, with each clip in a field called {field}."
         raise ServiceProblem(415, "not-a-form", "Unsupported media type", detail)
-    return await _read_form(request, limits, "files", limits.max_clips)
-
-
-def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
-
-
-async def _read_form(request: Request, limits: Limits, field: str, max_files: int) -> list[bytes]:
-    form = _Form(request.headers["content-type"], field, max_files)
-    max_bytes = limits.max_bytes + (max_files + _MAX_FIELDS) * _FRAME_BYTES
+    form = _Form(request.headers["content-type"], field, max_files, create)
+    max_bytes += (max_files + _MAX_FIELDS) * _FRAME_BYTES
     try:
         async with _in_time(limits):
             async for chunk in _stream(request, limits, max_bytes):
                 form.add(chunk)
+                if form.files and form.files[-1].tell() > limits.max_bytes:
+                    raise too_large(limits)
     except FormParserError as error:
         raise _bad_form("It is not what RFC 7578 says a form is.") from error
     form.check_end()
     if not form.files:
         detail = f"The form has no file in a field called {field}."
         raise ServiceProblem(422, "no-file", "No audio file", detail)
-    return [bytes(file) for file in form.files]
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+async def _keep_clips(request: Request, limits: Limits, field: str, max_files: int) -> list[bytes]:
+    clips: list[io.BytesIO] = []
+
+    def create(_: str) -> BinaryIO:
+        clips.append(io.BytesIO())
+        return clips[-1]
+
+    await store_clips(request, limits, field, max_files, limits.max_bytes, create)
+    return [clip.getvalue() for clip in clips]
 
 
 def _bad_form(detail: str) -> ServiceProblem:
