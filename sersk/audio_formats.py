@@ -39,10 +39,8 @@ _CHUNKED = {
 _IMAGES = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"jp2 ")
 # kbit/s of MPEG audio by version (1, or 2 and 2.5) and layer, from the standard's tables.
 _BIT_RATES = {
-    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
@@ -161,12 +159,10 @@ def _mpeg_length(head: bytes) -> int:
         return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
     bits, rate = head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
+    # Nobody has layer I, and in UTF-16 text begins with FF FE.
+    if version == 1 or layer not in (2, 3) or bits in (0, 15) or rate == 3:
         return 0
     lower = {3: 1, 2: 2, 0: 4}[version]
-    bit_rate = 1000 * _BIT_RATES[1 if lower == 1 else 2, layer][bits - 1]
-    padding = head[2] >> 1 & 1
-    if layer == 1:
-        return 4 * (12 * bit_rate * lower // _MPEG_RATES[rate] + padding)
+    bit_rate = 1000 * _BIT_RATES[min(lower, 2), layer][bits - 1]
     per_frame = 144 if layer == 2 or lower == 1 else 72
-    return per_frame * bit_rate * lower // _MPEG_RATES[rate] + padding
+    return per_frame * bit_rate * lower // _MPEG_RATES[rate] + (head[2] >> 1 & 1)
