@@ -146,11 +146,52 @@ class ClipTransformer(TransformerMixin, BaseEstimator, ABC):
         except TypeError:  # lists cannot be looked up; the error for wrong parameters is of this type, too
             self._validate_params()
 
-    def _extract(self, clips: Sequence[Any], recipe: Recipe, fail_fast: bool) -> Iterator[Array | AudioError]:
+    @abstractmethod
+    def _rows(
+        self, X: Clips, fail_fast: bool, speech: list[tuple[float, float]] | None = None
+    ) -> tuple[Array, list[tuple[int, AudioError]]]:
+        """Compute what `extract` gives; how much of each clip is speech is appended to `speech`."""
+
+    def _extract(
+        self, clips: Sequence[Any], recipe: Recipe, fail_fast: bool, speech: list[tuple[float, float]] | None
+    ) -> Iterator[Array | AudioError]:
         memory = self.memory
         if memory is not None:  # as an absolute path: workers may be in another folder
             memory = check_memory(str(Path(memory).absolute()) if isinstance(memory, str) else memory)
-        return extract(clips, recipe, fail_fast=fail_fast, n_jobs=self.n_jobs, memory=memory, verbose=int(self.verbose))
+        settings = {"n_jobs": self.n_jobs, "memory": memory, "verbose": int(self.verbose)}
+        results = extract(clips, recipe, fail_fast=fail_fast, with_speech=speech is not None, **settings)
+        if speech is None:
+            yield from results
+            return
+        for result in results:
+            row, shares = (result, (np.nan, np.nan)) if isinstance(result, AudioError) else result
+            speech.append(shares)
+            yield row
+
+    def extract(self, X: Clips, *, return_speech: bool = False) -> Any:
+        """
+        Do what `transform` does, and tell apart the clips that fail; `on_error` does not matter here.
+
+        Parameters
+        ----------
+        X : clips
+            List of paths or waveforms, or array of shape (n_clips, n_samples).
+        return_speech : bool, default=False
+            Whether to find out how much of each clip is speech, too, of the same waveform.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_clips, ...), float32
+            What `transform` gives; NaN where a clip failed.
+        failures : list of (int, AudioError)
+            Index of every clip that failed, and what is wrong with it.
+        speech : ndarray of shape (n_clips, 2)
+            With `return_speech` only: how much of the clip is speech, from 0 to 1, and how much of its 3 s that hold
+            most; NaN where a clip failed.
+        """
+        speech: list[tuple[float, float]] | None = [] if return_speech else None
+        rows, failures = self._rows(X, False, speech)
+        return (rows, failures, np.array(speech)) if return_speech else (rows, failures)
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """

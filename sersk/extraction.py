@@ -21,8 +21,10 @@ from .clips import clip_content, clip_source, portable_clip
 from .descriptors import estimate_tuning
 from .filterbanks import Array
 from .recipes import Recipe
+from .voice_activity import measure_speech
 
-# Part of every cache key: raise it with any change of the numbers that a recipe gives for the same waveform.
+# Part of every cache key: raise it with any change of the numbers that a recipe, or voice activity, gives for the same
+# waveform.
 FEATURE_VERSION = 2
 _BATCH = 16
 _KEPT_BYTES = 2**24
@@ -33,10 +35,11 @@ def extract(
     recipe: Recipe,
     *,
     fail_fast: bool = False,
+    with_speech: bool = False,
     n_jobs: int | None = None,
     memory: Memory | None = None,
     verbose: int = 0,
-) -> Iterator[Array | AudioError]:
+) -> Iterator[Any]:
     """
     Compute clip after clip; what cannot be read, or has no features, comes back as its error, in its place.
 
@@ -48,6 +51,8 @@ def extract(
         What to compute.
     fail_fast : bool, default=False
         Whether the first such error is raised, and the rest left.
+    with_speech : bool, default=False
+        Whether voice activity is measured, too, of the same waveform.
     n_jobs : int, default=None
         Workers, by joblib; any joblib backend will do.
     memory : joblib.Memory, default=None
@@ -57,8 +62,8 @@ def extract(
 
     Yields
     ------
-    ndarray or AudioError
-        One a clip, in order.
+    ndarray, (ndarray, (float, float)) with speech, or AudioError
+        One a clip, in order; of speech what `measure_speech` gives.
 
     Raises
     ------
@@ -69,7 +74,8 @@ def extract(
         # Compiles librosa's functions here, once: workers that do so at the same time can spoil numba's cache of them
         # and crash (numba issue 10128).
         estimate_tuning(np.zeros(recipe.settings.n_fft, dtype=np.float32), recipe.settings)
-    work = functools.partial(_extract_batch, recipe=recipe, memory=memory)
+    compute = _compute_with_speech if with_speech else _compute
+    work = functools.partial(_extract_batch, compute=compute, recipe=recipe, memory=memory)
     with contextlib.closing(work_off(clips, work, "features", n_jobs=n_jobs, verbose=verbose)) as results:
         for index, result in enumerate(results):
             if not isinstance(result, AudioError):
@@ -227,10 +233,12 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) -> list[Array | AudioError]:
+def _extract_batch(
+    batch: Sequence[Any], compute: Callable[..., Any], recipe: Recipe, memory: Memory | None
+) -> list[Any]:
     """Work off some clips in one process."""
-    compute = _compute if memory is None else memory.cache(_compute, ignore=["source"])
-    rows: list[Array | AudioError] = []
+    compute = compute if memory is None else memory.cache(compute, ignore=["source"])
+    rows: list[Any] = []
     with in_one_thread():
         for clip in batch:
             try:
@@ -246,6 +254,12 @@ def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) 
 def _compute(content: str, recipe: Recipe, version: int, source: Any) -> Array:
     """Turn a source into its array; `content` and `version` are there for the key of the cache."""
     return recipe.compute(load_audio(source, recipe.sr, recipe.offset, recipe.duration))
+
+
+def _compute_with_speech(content: str, recipe: Recipe, version: int, source: Any) -> tuple[Array, tuple[float, float]]:
+    """Do the same, and measure how much of the waveform is speech."""
+    waveform = load_audio(source, recipe.sr, recipe.offset, recipe.duration)
+    return recipe.compute(waveform), measure_speech(waveform, recipe.sr)
 
 
 def warn_of_failures(failures: list[tuple[int, AudioError]], on_error: str, total: int) -> None:

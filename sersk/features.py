@@ -191,27 +191,11 @@ class AcousticFeatures(ClipTransformer):
             **self._framing(),
         )
 
-    def extract(self, X: Clips) -> tuple[Array, list[tuple[int, AudioError]]]:
-        """
-        Compute the vectors and say which clips failed, whatever `on_error` says.
-
-        Parameters
-        ----------
-        X : clips
-            List of paths or waveforms, or array of shape (n_clips, n_samples).
-
-        Returns
-        -------
-        vectors : ndarray of shape (n_clips, n_features), float32
-            A row of NaN where a clip failed.
-        failures : list of (int, AudioError)
-            Index of each such clip, and what is wrong with it.
-        """
-        return self._vectors(X, fail_fast=False)
-
-    def _vectors(self, X: Clips, fail_fast: bool) -> tuple[Array, list[tuple[int, AudioError]]]:
+    def _rows(
+        self, X: Clips, fail_fast: bool, speech: list[tuple[float, float]] | None = None
+    ) -> tuple[Array, list[tuple[int, AudioError]]]:
         clips, recipe = self._check(X, all_finite=fail_fast)
-        return stack_rows(self._extract(clips, recipe, fail_fast), len(clips), len(column_names(recipe)))
+        return stack_rows(self._extract(clips, recipe, fail_fast, speech), len(clips), len(column_names(recipe)))
 
     def transform(self, X: Clips) -> Any:
         """
@@ -232,7 +216,7 @@ class AcousticFeatures(ClipTransformer):
         AudioError
             If a clip cannot be read and ``on_error="raise"``.
         """
-        vectors, failures = self._vectors(X, fail_fast=self.on_error == "raise")
+        vectors, failures = self._rows(X, fail_fast=self.on_error == "raise")
         warn_of_failures(failures, self.on_error, len(vectors))
         gone = [index for index, _ in failures] if self.on_error == "skip" else []
         kept = np.delete(vectors, gone, axis=0) if gone else vectors

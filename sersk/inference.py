@@ -1,15 +1,18 @@
-"""Fitted model and clips -> labels and probabilities, bare."""
+"""Fitted model and clips -> labels and probabilities, bare, and how much of each clip is speech."""
 
 from __future__ import annotations
 
 import copy
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 
-from .clips import Clips
+from .clip_transformer import ClipTransformer
+from .clips import Clips, check_clips, portable_clip
+from .features import AcousticFeatures
 from .models.decision import predict_both
 from .persistence import default_model_path, load_model
 
@@ -17,6 +20,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Answers = tuple["NDArray[Any]", "NDArray[np.floating] | None"]
+
+DEFAULT_SR = 16000  # Hz, for a model that names no rate
+
+
+class Predictions(NamedTuple):
+    """
+    Hold what a model says of clips.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_spoken,)
+        As of ``model.predict``, for the clips that have an emotion.
+    probabilities : ndarray of shape (n_spoken, n_classes) or None
+        As of ``model.predict_proba``, for the same clips; None for a model that has none.
+    others : dict of int to str or None
+        What is wrong with each other clip, by position; None where nothing is, and it holds too little speech.
+    speech : ndarray of shape (n_clips,)
+        How much of each clip is speech, from 0 to 1; NaN where that is unknown.
+    """
+
+    labels: NDArray[Any]
+    probabilities: NDArray[np.floating] | None
+    others: dict[int, str | None]
+    speech: NDArray[np.floating]
 
 
 def as_model(model: Any) -> Any:
@@ -44,10 +71,15 @@ def as_model(model: Any) -> Any:
 
 
 def predict_clips(
-    model: Any, clips: Clips, speakers: NDArray[np.object_] | None = None, **settings: Any
-) -> tuple[NDArray[Any], NDArray[np.floating] | None, dict[int, str]]:
+    model: Any,
+    clips: Clips,
+    speakers: NDArray[np.object_] | None = None,
+    *,
+    min_speech: float | None = None,
+    **settings: Any,
+) -> Predictions:
     """
-    Predict the readable clips, and tell what is wrong with the others.
+    Predict the clips that can be read and hold enough speech.
 
     Parameters
     ----------
@@ -57,29 +89,92 @@ def predict_clips(
         What it takes.
     speakers : ndarray of shape (n_clips,), default=None
         Who speaks, for a model that asks.
+    min_speech : float, default=None
+        Share of speech that a clip needs, as in `sersk.predict_emotions`; None does not look for speech.
     **settings : dict
         Parameters of work, such as `n_jobs`, for a first step of sersk's.
 
     Returns
     -------
-    labels : ndarray of shape (n_readable,)
-        As of ``model.predict``.
-    probabilities : ndarray of shape (n_readable, n_classes) or None
-        As of ``model.predict_proba``; None for a model that has none.
-    errors : dict of int to str
-        What is wrong with the others, by position.
+    Predictions
+        What the model says, and why it is not asked about the other clips.
+
+    Raises
+    ------
+    ValueError
+        If `min_speech` is out of range.
     """
+    if min_speech is not None and not 0 <= min_speech <= 1:
+        raise ValueError(f"min_speech={min_speech!r}: expected a share from 0 to 1.")
     front: Any = model[0] if isinstance(model, Pipeline) else None
-    if not hasattr(front, "extract"):
-        return *predict_both(model, clips, speakers), {}
-    if any(getattr(front, name, None) != value for name, value in settings.items()):
-        front = copy.copy(front).set_params(**settings)
-    rows, failures = front.extract(clips)
-    errors = {position: error.reason for position, error in failures}
-    if errors:
-        rows = np.delete(rows, list(errors), axis=0)
-        speakers = None if speakers is None else np.delete(speakers, list(errors))
-    return *predict_rows(model, rows, speakers), errors
+    is_front = hasattr(front, "extract")
+    one_pass = getattr(type(front), "extract", None) is ClipTransformer.extract
+    shares = None
+    if min_speech is not None and not one_pass:
+        clips = _buffer_files(clips)
+        shares = _measure_apart(model, clips, settings.get("n_jobs"))
+    rows, errors = clips, {}
+    if is_front:
+        if any(getattr(front, name, None) != value for name, value in settings.items()):
+            front = copy.copy(front).set_params(**settings)
+        if min_speech is not None and one_pass:
+            rows, failures, shares = front.extract(clips, return_speech=True)
+        else:
+            rows, failures = front.extract(clips)
+        errors = {position: error.reason for position, error in failures}
+    if shares is None:
+        shares = np.full((len(rows), 2), np.nan)
+    silent = [] if min_speech is None else np.flatnonzero(shares[:, 1] < min_speech).tolist()
+    others = dict.fromkeys(silent) | errors
+    if others:
+        spoken = np.delete(np.arange(len(rows)), list(others))
+        rows = _safe_indexing(rows, spoken)
+        speakers = None if speakers is None else speakers[spoken]
+    if not len(rows):
+        return Predictions(*_no_answers(model), others, shares[:, 0])
+    ask = predict_rows if is_front else predict_both
+    return Predictions(*ask(model, rows, speakers), others, shares[:, 0])
+
+
+def model_rates(model: Any) -> set[int]:
+    """
+    Give the sampling rates that a model names.
+
+    Parameters
+    ----------
+    model : estimator
+        Any.
+
+    Returns
+    -------
+    set of int
+        Its parameters called ``sr``, in Hz.
+    """
+    parameters = model.get_params() if hasattr(model, "get_params") else {}
+    return {int(value) for name, value in parameters.items() if name.rpartition("__")[2] == "sr"}
+
+
+def _buffer_files(clips: Clips) -> Clips:
+    """Read file objects into memory, from where they can be read twice."""
+    sources = check_clips(clips, all_finite=False)
+    if not any(hasattr(source, "read") for source in sources):
+        return clips
+    return [portable_clip(source) if hasattr(source, "read") else source for source in sources]
+
+
+def _measure_apart(model: Any, clips: Clips, n_jobs: int | None) -> NDArray[np.floating]:
+    """Measure the speech of clips that a model reads by itself; NaN where sersk cannot read them."""
+    settings: dict[str, Any] = {"sr": max(model_rates(model), default=DEFAULT_SR), "n_jobs": n_jobs}
+    least = AcousticFeatures(("rms",), functionals=("mean",), deltas=0, regions=("all",), clip_values=(), **settings)
+    shares: NDArray[np.floating] = least.extract(clips, return_speech=True)[2]
+    for file in clips:
+        if hasattr(file, "seek"):
+            file.seek(0)
+    return shares
+
+
+def _no_answers(model: Any) -> Answers:
+    return model.classes_[:0], np.empty((0, len(model.classes_))) if hasattr(model, "predict_proba") else None
 
 
 def predict_rows(model: Pipeline, rows: Any, speakers: NDArray[np.object_] | None = None) -> Answers:
@@ -104,7 +199,7 @@ def predict_rows(model: Pipeline, rows: Any, speakers: NDArray[np.object_] | Non
     """
     rest = model[1:]
     if not len(rows):
-        return rest.classes_[:0], np.empty((0, len(rest.classes_))) if hasattr(rest, "predict_proba") else None
+        return _no_answers(rest)
     if hasattr(rest, "feature_names_in_"):  # it was fitted on a table
         import pandas as pd
 

@@ -7,8 +7,9 @@ import importlib.util
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from .atomic_files import replace_file
 from .terminal import count, say
@@ -96,6 +97,29 @@ def check_table(out: Path) -> None:
         return
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise ValueError(f"--out {out}: expected a name that ends in .csv or .parquet, or -.")
+    check_file("--out", out)
+    if out.suffix.lower() == ".parquet":
+        _check_parquet()
+
+
+def check_results(out: Path) -> None:
+    """
+    Find out that predictions cannot be written.
+
+    Parameters
+    ----------
+    out : Path
+        ``FILE.csv``, ``FILE.jsonl`` or ``FILE.parquet``.
+
+    Raises
+    ------
+    ValueError
+        If the name ends otherwise, or there is no writing.
+    ImportError
+        If what the format needs is not installed.
+    """
+    if out.suffix.lower() not in (".csv", ".jsonl", ".parquet"):
+        raise ValueError(f"--out {out}: expected a name that ends in .csv, .jsonl (JSON lines) or .parquet.")
     check_file("--out", out)
     if out.suffix.lower() == ".parquet":
         _check_parquet()
@@ -317,3 +341,46 @@ def write_text(text: str, file: Path) -> None:
     """
     with replace_file(file) as draft:
         draft.write_text(text, encoding="utf-8", newline="")
+
+
+@contextlib.contextmanager
+def open_results(out: Path | None) -> Iterator[IO[str]]:
+    """
+    Open what predictions are written to line by line.
+
+    Parameters
+    ----------
+    out : Path or None
+        What `check_results` has passed, which is replaced when all is written; None for stdout, which also stands for
+        a table, since there are no lines then.
+
+    Yields
+    ------
+    file object
+        To write to.
+    """
+    if out is None or out.suffix.lower() == ".parquet":
+        yield sys.stdout
+        return
+    with replace_file(out) as draft, draft.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+def finish_results(out: Path, tables: list[pd.DataFrame], n_clips: int) -> None:
+    """
+    Write predictions that are a table, and say what the file holds.
+
+    Parameters
+    ----------
+    out : Path
+        What `check_results` has passed.
+    tables : list of DataFrame
+        The rows, in pieces; empty where lines were written.
+    n_clips : int
+        Number of clips in it.
+    """
+    import pandas as pd
+
+    if tables:
+        write_table(pd.concat(tables).rename(columns=str), out)
+    say(f"{count(n_clips, 'clip')}: {out}")

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_consistent_length
 from .audio import AudioError, source_name
 from .clips import Clips, check_clips
 from .inference import as_model, predict_clips
+from .voice_activity import NO_SPEECH
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +36,7 @@ def predict_emotions(
     """
     Name the emotion of every clip, with its probability, or of every window of long recordings.
 
-    A clip that cannot be read gets a row that says why, and the others are predicted all the same.
+    A clip that cannot be read, or holds no speech, gets a row that says so, and the others are predicted all the same.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ def predict_emotions(
     hop : float, default=1.0
         From the start of one window to that of the next, in seconds.
     min_speech : float, default=0.25
-        A window of which less than this is speech has no emotion; with 0 all have one.
+        A window of which less than this share is speech has no emotion. So has a clip, if less than this share of any
+        3 s of it is speech, or of all of it where it is shorter. With 0 all have one.
     n_jobs : int, default=None
         Workers that compute the features, by joblib; None leaves it to the model. With `window` each works off
         recordings.
@@ -69,13 +71,15 @@ def predict_emotions(
         start, end : float
             With `window` only: where it lies in the recording, in seconds.
         speech : float
-            With `window` only: how much of it is speech, from 0 to 1.
+            How much of the clip, or of the window, is speech, from 0 to 1; missing where it cannot be read.
         emotion : label
-            What ``model.predict`` gives; missing where the clip cannot be read, or a window has too little speech.
+            What ``model.predict`` gives; missing where the clip cannot be read, or there is too little speech.
         probability : float
             Of that emotion. This column and the next are there if the model has `predict_proba`.
         *model.classes_* : float
             One column a class, in the model's order: its probability.
+        reason : str
+            "no speech" where this is why there is no emotion; missing elsewhere.
         error : str
             What is wrong with the clip; missing where nothing is. A recording that breaks off has a row for this below
             its windows.
@@ -91,6 +95,7 @@ def predict_emotions(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
     >>> from sersk import AcousticFeatures, make_emotional_speech, predict_emotions
     >>> from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     >>> from sklearn.pipeline import make_pipeline
@@ -104,7 +109,10 @@ def predict_emotions(
     0   angry          <NA>
     1    <NA>  no such file
     >>> table.columns.tolist()
-    ['file', 'emotion', 'probability', 'angry', 'sad', 'error']
+    ['file', 'speech', 'emotion', 'probability', 'angry', 'sad', 'reason', 'error']
+    >>> predict_emotions(model, [np.zeros(16000)])[["speech", "emotion", "reason"]]
+       speech emotion     reason
+    0     0.0    <NA>  no speech
     """
     model = as_model(model)
     sources = check_clips(clips, all_finite=False)
@@ -118,8 +126,8 @@ def predict_emotions(
     # As objects: NaN beside names would become a name.
     groups = None if speakers is None else np.asarray(speakers, dtype=object)
     settings = {"verbose": verbose} | ({} if n_jobs is None else {"n_jobs": n_jobs})
-    labels, probabilities, errors = predict_clips(model, clips, groups, **settings)
-    return _table(files, np.asarray(labels), probabilities, np.asarray(model.classes_), errors)
+    found = predict_clips(model, clips, groups, min_speech=min_speech, **settings)
+    return _table(files, {"speech": found.speech}, *found[:3], np.asarray(model.classes_))
 
 
 def _predict_windows(
@@ -177,33 +185,40 @@ def tabulate_windows(
     chances = None
     if hasattr(model, "predict_proba"):
         chances = np.array([window.probabilities for window in spoken], dtype=float).reshape(-1, len(classes))
-    table = _table([file for file, _, _ in rows], labels, chances, classes, silent)
-    for at, name in enumerate(("start", "end", "speech"), 1):
-        values = [np.nan if window is None else getattr(window, name) for _, window, _ in rows]
-        table.insert(at, name, values, allow_duplicates=True)  # an emotion may be called so, too
-    return table
+    facts = {
+        name: np.array([np.nan if window is None else getattr(window, name) for _, window, _ in rows], dtype=float)
+        for name in ("start", "end", "speech")
+    }
+    return _table([file for file, _, _ in rows], facts, labels, chances, silent, classes)
 
 
 def _table(
     files: list[Any],
+    facts: Mapping[str, NDArray[np.floating]],
     labels: NDArray[Any],
     probabilities: NDArray[np.floating] | None,
+    others: Mapping[int, str | None],
     classes: NDArray[Any],
-    errors: Mapping[int, str | None],
 ) -> pd.DataFrame:
-    """Put the predictions of readable clips in their places; all columns at once, since pandas takes longer to join."""
-    names: list[Any] = ["file", "emotion"]
-    columns: list[Any] = [pd.Series(files, dtype=object), pd.array(labels)]
+    """Put emotions in their places among rows without any; all columns at once, since pandas takes longer to join."""
+    labels = np.asarray(labels)
+    names: list[Any] = ["emotion"]
+    columns: list[Any] = [pd.array(labels)]
     if probabilities is not None:
         of_label = (labels[:, np.newaxis] == classes).argmax(axis=1)
         names += ["probability", *classes.tolist()]
         columns += [probabilities[np.arange(len(labels)), of_label], *probabilities.T]
-    if errors:
+    positions = range(len(files))
+    if others:
         rows = np.full(len(files), -1)  # none
-        rows[np.delete(np.arange(len(files)), list(errors))] = np.arange(len(labels))
-        columns[1:] = [pd.api.extensions.take(column, rows, allow_fill=True) for column in columns[1:]]
-    names.append("error")
-    columns.append(pd.array([errors.get(position) for position in range(len(files))], dtype="string"))
+        rows[np.delete(np.arange(len(files)), list(others))] = np.arange(len(labels))
+        columns = [pd.api.extensions.take(column, rows, allow_fill=True) for column in columns]
+    names = ["file", *facts, *names, "reason", "error"]
+    columns = [pd.Series(files, dtype=object), *facts.values(), *columns]
+    columns += [
+        pd.array([NO_SPEECH if others.get(position, "") is None else None for position in positions], dtype="string"),
+        pd.array([others.get(position) for position in positions], dtype="string"),
+    ]
     table = pd.DataFrame(dict(enumerate(columns)))
     table.columns = _header(*names).view()  # an emotion may be called as another column is
     return table

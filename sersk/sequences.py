@@ -160,32 +160,16 @@ class FrameSequences(ClipTransformer, auto_wrap_output_keys=None):  # type: igno
         AudioError
             If a clip cannot be read and ``on_error="raise"``.
         """
-        sequences, failures = self._sequences(X, fail_fast=self.on_error == "raise")
+        sequences, failures = self._rows(X, fail_fast=self.on_error == "raise")
         warn_of_failures(failures, self.on_error, len(sequences))
         gone = [index for index, _ in failures] if self.on_error == "skip" else []
         return np.delete(sequences, gone, axis=0) if gone else sequences
 
-    def extract(self, X: Clips) -> tuple[Array, list[tuple[int, AudioError]]]:
-        """
-        Compute the frames of clips, and tell apart those that fail; `on_error` does not matter here.
-
-        Parameters
-        ----------
-        X : clips
-            List of paths or waveforms, or array of shape (n_clips, n_samples).
-
-        Returns
-        -------
-        sequences : ndarray of shape (n_clips, n_frames, n_descriptors), float32
-            Frames, padded at their end; NaN where a clip failed.
-        failures : list of (int, AudioError)
-            Index of every clip that failed, and what is wrong with it.
-        """
-        return self._sequences(X, fail_fast=False)
-
-    def _sequences(self, X: Clips, fail_fast: bool) -> tuple[Array, list[tuple[int, AudioError]]]:
+    def _rows(
+        self, X: Clips, fail_fast: bool, speech: list[tuple[float, float]] | None = None
+    ) -> tuple[Array, list[tuple[int, AudioError]]]:
         clips, recipe = self._check(X, all_finite=fail_fast)
-        rows = list(self._extract(clips, recipe, fail_fast))
+        rows = list(self._extract(clips, recipe, fail_fast, speech))
         failures = [(index, row) for index, row in enumerate(rows) if isinstance(row, AudioError)]
         n_frames = recipe.max_frames or max((len(row) for row in rows if not isinstance(row, AudioError)), default=0)
         out = np.full((len(rows), n_frames, len(column_names(recipe))), self.padding, dtype=np.float32)

@@ -249,7 +249,8 @@ def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     Parameters
     ----------
     row : sequence
-        File, emotion, and as the model gives them its probability and those of all emotions.
+        File, share of speech, emotion, as the model gives them its probability and those of all emotions, and why there
+        is none of these.
     labels : sequence
         The emotions, if their probabilities are in `row`.
 
@@ -258,7 +259,9 @@ def plain_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     str
         The line and its end.
     """
-    file, emotion, *chances = row
+    file, _, emotion, *chances, reason = row
+    if reason is not None:
+        return f"{visible(file)}\t{reason}\n"
     shown = [f"{chance:.2f}" for chance in chances]
     shown[1:] = [f"{label} {chance}" for label, chance in zip(labels, shown[1:], strict=True)]
     return "\t".join(map(visible, (file, emotion, *shown))) + "\n"
@@ -271,7 +274,8 @@ def json_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     Parameters
     ----------
     row : sequence
-        File, emotion, and as the model gives them its probability and those of all emotions.
+        File, share of speech, emotion, as the model gives them its probability and those of all emotions, and why there
+        is none of these.
     labels : sequence
         The emotions, if their probabilities are in `row`.
 
@@ -280,8 +284,10 @@ def json_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     str
         The line and its end.
     """
-    file, emotion, *chances = row
-    record = {"file": file, "emotion": emotion}
+    file, speech, emotion, *chances, reason = row
+    record = {"file": file, "speech": None if speech is None else round(speech, 6), "emotion": emotion}
+    if reason is not None:
+        return json_text(record | {"reason": reason}) + "\n"
     if chances:
         record["probability"] = round(chances[0], 6)
     if labels:
@@ -313,7 +319,8 @@ def csv_line(row: Sequence[Any], labels: Sequence[Any]) -> str:
     Parameters
     ----------
     row : sequence
-        File, emotion, and as the model gives them its probability and those of all emotions.
+        File, share of speech, emotion, as the model gives them its probability and those of all emotions, and why there
+        is none of these.
     labels : sequence
         The emotions, if their probabilities are in `row`.
 

@@ -14,15 +14,14 @@ from .descriptors import pitch_frame_length
 from .extraction import check_features, clip_faults, in_one_thread
 from .features import AcousticFeatures
 from .filterbanks import Array
-from .inference import as_model, predict_clips, predict_rows
+from .inference import DEFAULT_SR, as_model, model_rates, predict_clips, predict_rows
 from .raw_audio import RawAudio
 from .recipes import VectorRecipe
-from .voice_activity import VoiceActivity
+from .voice_activity import NO_SPEECH, VoiceActivity
 from .windows import Part, Span, cut_windows
 
 _SHORTEST_WINDOW, _SHORTEST_HOP = 1.0, 0.1  # seconds
 _BATCH = 64  # windows that are predicted at a time, where so many are there
-_SR = 16000  # Hz, for a model that names no rate
 
 
 class WindowEmotion(NamedTuple):
@@ -49,6 +48,11 @@ class WindowEmotion(NamedTuple):
     emotion: Any = None
     probability: float | None = None
     probabilities: tuple[float, ...] = ()
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no emotion; None where there is one."""
+        return NO_SPEECH if self.emotion is None else None
 
 
 def stream_emotions(
@@ -158,9 +162,8 @@ class _Predictor:
             # The flux of a frame needs the one before.
             self.sr, self.needs = settings.sr, {"grid": grid, "before": (-(-half // grid) + 1) * grid, "after": half}
             return
-        parameters = model.get_params() if hasattr(model, "get_params") else {}
-        rates = {int(value) for name, value in parameters.items() if name.rpartition("__")[2] == "sr"}
-        self.sr = max(rates, default=_SR)
+        rates = model_rates(model)
+        self.sr = max(rates, default=DEFAULT_SR)
         self._names_rate = len(rates) > 1  # of several rates each takes the windows to its own
 
     def predict(self, part: Part, spans: list[Span]) -> Iterator[tuple[Any, float | None, tuple[float, ...]]]:
@@ -173,9 +176,9 @@ class _Predictor:
             windows: list[Any] = part.windows(spans)
             if self._names_rate:
                 windows = [(waveform, self.sr) for waveform in windows]
-            labels, probabilities, errors = predict_clips(self._model, windows, n_jobs=None, memory=None, verbose=0)
+            labels, probabilities, errors, _ = predict_clips(self._model, windows, n_jobs=None, memory=None, verbose=0)
             for reason in errors.values():
-                raise AudioError("", reason)
+                raise AudioError("", str(reason))
         if probabilities is None:
             yield from ((label, None, ()) for label in labels.tolist())
             return

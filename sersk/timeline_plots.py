@@ -55,7 +55,7 @@ def plot_timeline(table: pd.DataFrame, title: str | None = None) -> Figure:
     >>> import pandas as pd
     >>> from sersk.timeline_plots import plot_timeline
     >>> times = {"file": "call.wav", "start": [0.0, 1.0], "end": [3.0, 4.0], "speech": 1.0, "emotion": ["sad", "calm"]}
-    >>> chances = {"probability": [0.7, 0.6], "calm": [0.3, 0.6], "sad": [0.7, 0.4], "error": None}
+    >>> chances = {"probability": [0.7, 0.6], "calm": [0.3, 0.6], "sad": [0.7, 0.4], "reason": None, "error": None}
     >>> figure = plot_timeline(pd.DataFrame(times | chances))
     >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
     ['calm', 'sad']
@@ -65,7 +65,7 @@ def plot_timeline(table: pd.DataFrame, title: str | None = None) -> Figure:
     table = table[table.iloc[:, 1].notna()]
     if table.iloc[:, 0].nunique() != 1:
         raise ValueError(f"Expected the windows of one recording, got those of {table.iloc[:, 0].nunique()}.")
-    chances = table.iloc[:, 6:-1]  # none for a model that gives none
+    chances = table.iloc[:, 6:-2]  # none for a model that gives none
     named = table.iloc[:, 4].astype(object)
     emotions = list(chances.columns) or sorted(named.dropna().unique(), key=str)
     firsts, lasts = part_time(table.iloc[:, 1], table.iloc[:, 2])

@@ -26,7 +26,7 @@ def plain_window(file: str, window: WindowEmotion, labels: Sequence[Any]) -> str
     file : str
         The recording.
     window : WindowEmotion
-        What to write; a hyphen stands for no emotion.
+        What to write; the reason stands for an emotion that is missing.
     labels : sequence
         The emotions, if all their probabilities are to be told.
 
@@ -36,7 +36,7 @@ def plain_window(file: str, window: WindowEmotion, labels: Sequence[Any]) -> str
         The line and its end.
     """
     cells = [visible(file), f"{window.start:.2f}", f"{window.end:.2f}"]
-    cells.append("-" if window.emotion is None else visible(window.emotion))
+    cells.append(window.reason or visible(window.emotion))
     if window.probability is not None:
         cells.append(f"{window.probability:.2f}")
     if labels and window.probabilities:
@@ -54,7 +54,7 @@ def json_window(file: str, window: WindowEmotion, labels: Sequence[Any]) -> str:
     file : str
         The recording.
     window : WindowEmotion
-        What to write; an emotion that is missing is null.
+        What to write; an emotion that is missing is null, with the reason.
     labels : sequence
         The emotions, if all their probabilities are to be told.
 
@@ -71,6 +71,8 @@ def json_window(file: str, window: WindowEmotion, labels: Sequence[Any]) -> str:
     if labels and window.probabilities:
         pairs = zip(map(str, labels), window.probabilities, strict=True)
         record["probabilities"] = {label: round(chance, 6) for label, chance in pairs}
+    if window.reason is not None:
+        record["reason"] = window.reason
     return json_text(record) + "\n"
 
 
@@ -93,7 +95,7 @@ def csv_window(file: str, window: WindowEmotion, labels: Sequence[Any]) -> str:
         The line and its end.
     """
     chances = window.probabilities or (None,) * len(labels)
-    return csv_line([file, *window[:5], *(chances if labels else ())], labels)
+    return csv_line([file, *window[:5], *(chances if labels else ()), window.reason], labels)
 
 
 WINDOW_LINES = {"plain": plain_window, "json": json_window, "csv": csv_window}
@@ -113,7 +115,7 @@ def csv_head(labels: Sequence[Any]) -> str:
     str
         The line and its end.
     """
-    return csv_line(["file", *_TIMES, "emotion", "probability", *labels], labels)
+    return csv_line(["file", *_TIMES, "emotion", "probability", *labels, "reason"], labels)
 
 
 def _rttm(names: list[str], recordings: Sequence[Sequence[Segment]]) -> str:

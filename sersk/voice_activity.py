@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -23,6 +25,9 @@ _SHORTEST = 2  # voiced frames in a row; a single one is chance
 _STEADY, _STEADY_SEMITONES = 15, 0.8
 _REACH = 6  # frames before and after voiced ones that count as speech, too: consonants, and what is between syllables
 _BLOCK = 256
+
+NO_SPEECH = "no speech"  # why a clip or a window has no emotion
+CLIP_WINDOW = 3.0  # seconds; of a longer clip those that hold most speech count
 
 
 class VoiceActivity:
@@ -52,11 +57,9 @@ class VoiceActivity:
 
     def __init__(self, sr: int) -> None:
         self._sr = sr
-        self._n_frame = n_frame = pitch_frame_length(FrameSettings(sr=sr))
-        self._hop = n_frame // 2
-        self._window = (0.5 - 0.5 * np.cos(2 * np.pi / n_frame * np.arange(n_frame))).astype(np.float32)
-        frequencies = np.fft.rfftfreq(n_frame, 1 / sr)[: count_pitch_bins(sr, n_frame)]
-        self._weight = np.where(frequencies < _LOWEST, 0.0, frequencies / 1000).astype(np.float32)
+        self._window, self._weight = _window_and_weight(sr)
+        self._n_frame = len(self._window)
+        self._hop = self._n_frame // 2
         self._waiting = np.zeros(0, dtype=np.float32)  # what the next frame begins with
         self._first = 0  # number of the first frame that is kept
         self._kept: list[tuple[Peaks, Array]] = []
@@ -95,12 +98,17 @@ class VoiceActivity:
         float
             From 0 to 1; 0 where the stretch is shorter than a frame.
         """
+        found = self._find(start, stop)
+        return float(found.mean()) if len(found) else 0.0
+
+    def _find(self, start: int, stop: int) -> Mask:
+        """Find the frames of a stretch that are speech."""
         first, end = -(-start // self._hop), (stop - self._n_frame) // self._hop + 1
         if end <= first:
-            return 0.0
+            return np.zeros(0, dtype=bool)
         peaks, level = self._join()
         frames = slice(first - self._first, end - self._first)
-        return float(speech_frames(peaks[frames], level[frames]).mean())
+        return speech_frames(peaks[frames], level[frames])
 
     def forget(self, before: int) -> None:
         """
@@ -123,6 +131,54 @@ class VoiceActivity:
             peaks, levels = zip(*self._kept, strict=True)
             self._kept = [(join_peaks(peaks), np.concatenate(levels))]
         return self._kept[0]
+
+
+@lru_cache(maxsize=8)
+def _window_and_weight(sr: int) -> tuple[Array, Array]:
+    """Make the window of a frame, and what its power is weighted by."""
+    n_frame = pitch_frame_length(FrameSettings(sr=sr))
+    window = 0.5 - 0.5 * np.cos(2 * np.pi / n_frame * np.arange(n_frame))
+    frequencies = np.fft.rfftfreq(n_frame, 1 / sr)[: count_pitch_bins(sr, n_frame)]
+    weight = np.where(frequencies < _LOWEST, 0.0, frequencies / 1000)
+    return window.astype(np.float32), weight.astype(np.float32)
+
+
+def measure_speech(waveform: Array, sr: int) -> tuple[float, float]:
+    """
+    Compute how much of a clip is speech.
+
+    Parameters
+    ----------
+    waveform : ndarray of shape (n_samples,)
+        The clip.
+    sr : int
+        Its sampling rate in Hz.
+
+    Returns
+    -------
+    share : float
+        Of the clip, from 0 to 1.
+    densest : float
+        The same of the `CLIP_WINDOW` that hold most speech; of the clip where it is not longer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sersk.voice_activity import measure_speech
+    >>> time = np.arange(48000) / 16000
+    >>> glide = np.sin(2 * np.pi * 150 * time * (1 + time / 4))
+    >>> [round(share, 1) for share in measure_speech(np.concatenate([np.zeros(96000), glide]), 16000)]
+    [0.3, 1.0]
+    """
+    activity = VoiceActivity(sr)
+    activity.add(waveform)
+    found = activity._find(0, len(waveform))
+    if not len(found):
+        return 0.0, 0.0
+    n_frames = min((round(CLIP_WINDOW * sr) - activity._n_frame) // activity._hop + 1, len(found))
+    counts = np.concatenate([[0], np.cumsum(found)])
+    densest = (counts[n_frames:] - counts[: len(counts) - n_frames]).max() / n_frames
+    return float(found.mean()), float(densest)
 
 
 def speech_frames(peaks: Peaks, level: Array) -> Mask:

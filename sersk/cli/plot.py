@@ -105,12 +105,14 @@ def _name_pictures(sources: list[Any], out: Path | None) -> list[Path]:
 
 
 def _answer(fitted: Any, clip: Any) -> str:
-    """Give the emotion, and its probability as far as the model tells one."""
+    """Give the emotion, and its probability as far as the model tells one, or why there is none."""
     from sersk.audio import AudioError, source_name
     from sersk.prediction import predict_emotions
 
     # By position, since an emotion may have the name of another column.
-    _, emotion, *chances, error = predict_emotions(fitted, [clip]).iloc[0]
+    _, _, emotion, *chances, reason, error = predict_emotions(fitted, [clip]).iloc[0]
     if isinstance(error, str):
         raise AudioError(source_name(clip), error)
+    if isinstance(reason, str):
+        return reason
     return f"{emotion} {chances[0]:.2f}" if chances else str(emotion)

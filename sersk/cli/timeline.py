@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from sersk.edge import end_with_failures
-from sersk.outputs import check_picture, write_picture
+from sersk.outputs import check_picture, finish_results, open_results, write_picture
 from sersk.sources import find_clips
 from sersk.terminal import say, visible
 from sersk.timeline_text import WINDOW_LINES, check_labels, csv_head, write_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TABLES = (".csv", ".tsv")
 
 
 def show_timeline(
@@ -20,6 +24,7 @@ def show_timeline(
     clips: list[str],
     form: str,
     emotions: list[Any],
+    out: Path | None,
     raw: str | None,
     plot: Path | None,
     labels: Path | None,
@@ -38,37 +43,53 @@ def show_timeline(
     _check_files(plot, labels, n_clips)
     if wants_speakers(fitted, "predict"):
         say("note: this model compares a clip with the speaker's others, which windows do not have: expect worse")
-    if form == "csv":
-        sys.stdout.write(csv_head(emotions))
-    names, segments = [], []
+    names, recordings = [], []
     was_interrupted = False
-    for source in sources:
-        name = source_name(source)
-        kept = []
-        try:
-            recording = source if kind is None else RawAudio(source, **kind)
-            for window in stream_emotions(fitted, recording, **settings):
-                sys.stdout.write(WINDOW_LINES[form](name, window, emotions))
-                sys.stdout.flush()
-                if plot is not None or labels is not None:
-                    kept.append(window)
-        except AudioError as error:
-            say(f"error: {visible(name)}: {visible(error.reason)}")
-            n_bad += 1
-        except KeyboardInterrupt:  # the usual end of what a microphone gives
-            if kind is None or isinstance(source, str):
-                raise
-            was_interrupted = True
-        if kept:
-            names.append(name)
-            segments.append(merge_windows(kept))
-        if plot is not None and kept:
-            _draw(fitted, kept, name, plot)
+    with open_results(out) as stream:
+        if form == "csv":
+            stream.write(csv_head(emotions))
+        for source in sources:
+            name = source_name(source)
+            kept = []
+            try:
+                recording = source if kind is None else RawAudio(source, **kind)
+                for window in stream_emotions(fitted, recording, **settings):
+                    if form != "parquet":
+                        stream.write(WINDOW_LINES[form](name, window, emotions))
+                        stream.flush()
+                    if plot is not None or labels is not None or form == "parquet":
+                        kept.append(window)
+            except AudioError as error:
+                say_unreadable(name, error.reason)
+                n_bad += 1
+            except KeyboardInterrupt:  # the usual end of what a microphone gives
+                if kind is None or isinstance(source, str):
+                    raise
+                was_interrupted = True
+            if kept:
+                names.append(name)
+                recordings.append(kept)
+            if plot is not None and kept:
+                _draw(fitted, kept, name, plot)
+    if out is not None:
+        finish_results(
+            out, [_tabulate(fitted, names, recordings, emotions)] if form == "parquet" else [], n_clips - n_bad
+        )
     if labels is not None:
-        write_labels(labels, names, segments)
+        write_labels(labels, names, [merge_windows(windows) for windows in recordings])
     if was_interrupted:
         raise KeyboardInterrupt
     end_with_failures(n_bad, n_clips)
+
+
+def say_unreadable(name: str, reason: str) -> None:
+    """Tell on stderr why a clip is left out."""
+    if Path(name).suffix.lower() in _TABLES and Path(name).is_file():
+        reason = (
+            "a table, not audio: with --speaker-column NAME it may name clips in a column file, and their speakers; "
+            "otherwise give the audio files themselves"
+        )
+    say(f"error: {visible(name)}: {visible(reason)}")
 
 
 def _parse_raw(told: str) -> dict[str, Any]:
@@ -100,3 +121,12 @@ def _draw(fitted: Any, windows: list[Any], name: str, file: Path) -> None:
 
     table = tabulate_windows(fitted, [name], [windows], [None])
     write_picture(plot_timeline(table, title=Path(visible(name)).name), file)
+
+
+def _tabulate(fitted: Any, names: list[str], recordings: list[list[Any]], emotions: list[Any]) -> pd.DataFrame:
+    """Make the table that has the columns of the lines."""
+    from sersk.prediction import tabulate_windows
+
+    table = tabulate_windows(fitted, names, recordings, [None] * len(names))
+    n_columns = 5 + hasattr(fitted, "predict_proba") + len(emotions)
+    return table.iloc[:, [*range(n_columns), -2]]

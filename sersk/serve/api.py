@@ -31,6 +31,15 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 ModelName = Annotated[str | None, Query(description="Name of the model, of those of /v1/models.", max_length=256)]
+MinSpeech = Annotated[
+    float,
+    Query(
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of speech that an emotion needs; 0 names one of silence, too.",
+    ),
+]
 
 
 def create_app(service: Service, *, token: str | None = None, page: bool = True) -> FastAPI:
@@ -117,19 +126,11 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
                 ge=0.1, le=3600, allow_inf_nan=False, description="With timeline: seconds to the next; 1 by default."
             ),
         ] = None,
-        min_speech: Annotated[
-            float | None,
-            Query(
-                ge=0,
-                le=1,
-                allow_inf_nan=False,
-                description="With timeline: a window with less speech has no emotion; 0.25 by default.",
-            ),
-        ] = None,
+        min_speech: MinSpeech = 0.25,
     ) -> Response:
         from .uploads import read_clip
 
-        settings = {"window": window, "hop": hop, "min_speech": min_speech}
+        settings = {"window": window, "hop": hop}
         given = {name: value for name, value in settings.items() if value is not None}
         if given and not timeline:
             detail = f"{', '.join(given)}: for timeline=true only."
@@ -138,18 +139,18 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         with service.admit():
             audio = await read_clip(request, service.limits)
             if timeline:
-                windows = await service.timeline(audio, asked.name, **given)
+                windows = await service.timeline(audio, asked.name, min_speech=min_speech, **given)
                 return JSONResponse(_timeline(asked, windows))
-            return JSONResponse(_prediction(await service.predict(audio, asked.name)))
+            return JSONResponse(_prediction(await service.predict(audio, asked.name, min_speech=min_speech)))
 
     @app.post(
         "/v1/predict/batch",
         response_model=list[PredictionAnswer | FailedClip],
         responses=_problems(400, 401, 404, 408, 413, 415, 422, 500, 503),
         openapi_extra=_body("files", {"type": "array", "items": _BINARY["schema"]}, raw=False),
-        summary="Name the emotion of each clip, in order; one that has none has an error instead.",
+        summary="Name the emotion of each clip, in order; one that cannot be used has an error instead.",
     )
-    async def predict_batch(request: Request, model: ModelName = None) -> Response:
+    async def predict_batch(request: Request, model: ModelName = None, min_speech: MinSpeech = 0.25) -> Response:
         from .uploads import read_clips
 
         asked = service.find(model)
@@ -158,7 +159,7 @@ def _add_predictions(app: FastAPI, service: Service) -> None:
         async def one(clip: bytes) -> dict[str, Any]:
             try:
                 async with places:
-                    return _prediction(await service.predict(clip, asked.name))
+                    return _prediction(await service.predict(clip, asked.name, min_speech=min_speech))
             except ServiceProblem as problem:
                 return {"error": as_dict(problem)}
 
@@ -205,8 +206,10 @@ def _prediction(found: Prediction) -> dict[str, Any]:
     return {
         "model": found.model,
         "emotion": found.emotion,
-        "probability": chances.get(found.emotion),
+        "reason": found.reason,
+        "probability": chances.get(found.emotion or ""),
         "probabilities": chances,
+        "speech": None if found.speech is None else round(found.speech, _DIGITS),
         "seconds": round(found.seconds, _DIGITS),
     }
 
@@ -216,9 +219,8 @@ def _timeline(model: ServedModel, windows: list[Any]) -> dict[str, Any]:
     for window in windows:
         row = {name: round(getattr(window, name), _DIGITS) for name in ("start", "end", "speech")}
         chances = dict(zip(model.classes, (round(chance, _DIGITS) for chance in window.probabilities), strict=False))
-        rows.append(
-            row | {"emotion": window.emotion, "probability": chances.get(window.emotion), "probabilities": chances}
-        )
+        row |= {"emotion": window.emotion, "reason": window.reason}
+        rows.append(row | {"probability": chances.get(window.emotion), "probabilities": chances})
     return {"model": model.name, "windows": rows}
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .service import Prediction, ServedModel
 
+SILENT = "There is no speech in this recording, as far as sersk can tell."
 _RADIUS = 100.0
 _LABEL_AT = 1.13  # of the radius
 _RINGS = (0.25, 0.5, 0.75, 1.0)
@@ -36,8 +37,12 @@ def show_answer(prediction: Prediction, view: str, notes: Sequence[str] = ()) ->
     Returns
     -------
     str
-        HTML. Under "all" the emotion is the model's own answer; otherwise the group with the highest sum.
+        HTML. Under "all" the emotion is the model's own answer; otherwise the group with the highest sum. Without an
+        emotion the reason stands in its place.
     """
+    facts = f"{prediction.seconds:.1f} s of audio, model {prediction.model}"
+    if prediction.emotion is None:
+        return _headline("🔇", str(prediction.reason), "", facts) + show_notice(SILENT)
     chances = sum_probabilities(prediction.probabilities, view)
     groups = group_emotions(tuple(prediction.probabilities) or (prediction.emotion,), view)
     if view == "all" or not chances:
@@ -45,14 +50,16 @@ def show_answer(prediction: Prediction, view: str, notes: Sequence[str] = ()) ->
     else:
         name = max(chances, key=lambda group: chances[group])
     chance = f"{100 * chances[name]:.0f} %" if chances else "this model tells no probabilities"
-    facts = f"{prediction.seconds:.1f} s of audio, model {prediction.model}"
-    answer = (
-        f'<div class="answer" role="status"><span class="sign" aria-hidden="true">{sign_of(name)}</span>'
+    charts = f'<div class="charts">{_bars(chances, groups)}{_radar(chances)}</div>' if chances else ""
+    return _headline(sign_of(name), name, chance, facts) + "".join(map(show_notice, notes)) + charts
+
+
+def _headline(sign: str, name: str, chance: str, facts: str) -> str:
+    return (
+        f'<div class="answer" role="status"><span class="sign" aria-hidden="true">{sign}</span>'
         f'<span><strong class="emotion">{escape(name)}</strong> <span class="chance">{escape(chance)}</span>'
         f"<br><small>{escape(facts)}</small></span></div>"
     )
-    charts = f'<div class="charts">{_bars(chances, groups)}{_radar(chances)}</div>' if chances else ""
-    return answer + "".join(map(show_notice, notes)) + charts
 
 
 def _bars(chances: Mapping[str, float], groups: Mapping[str, Sequence[str]]) -> str:
@@ -133,7 +140,7 @@ def show_segments(segments: Iterable[Segment]) -> str:
     """
     rows = [[f"{one.start:.1f} s", f"{one.end:.1f} s", one.emotion, _percent(one.probability)] for one in segments]
     if not rows:
-        return show_notice("There is no speech in this recording, as far as sersk can tell.")
+        return show_notice(SILENT)
     return table(["from", "to", "emotion", "mean probability"], rows)
 
 

@@ -36,8 +36,6 @@ from .views import ALL, SIX, THREE
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from sersk.timeline import WindowEmotion
-
 _TITLE = "sersk: the emotion in a voice"
 _INTRO = f"""# {_TITLE}
 Record a few seconds of speech, upload a file or take an example. What is named is what the voice *sounds like* to the
@@ -231,16 +229,14 @@ class _Heard:
     """What the service told of a clip; no prediction of one that is too long for it."""
 
     prediction: Prediction | None
-    windows: list[WindowEmotion]
 
-    def notes(self) -> list[str]:
-        """Tell why to trust the answer less."""
-        notes = []
-        if all(window.emotion is None for window in self.windows):
-            notes.append("There is no speech in this, as far as sersk can tell: the answer means nothing.")
-        elif self.prediction is not None and self.prediction.seconds < _SHORT:
-            notes.append("This is very short: a second of speech or more tells more.")
-        return notes
+    def show(self, view: str) -> str:
+        """Write the answer, and why to trust it less."""
+        if self.prediction is None:
+            return show_notice("This is long: its emotion over time will stand below.")
+        is_short = self.prediction.seconds < _SHORT
+        notes = ["This is very short: a second of speech or more tells more."] if is_short else []
+        return show_answer(self.prediction, view, notes)
 
 
 class _Handlers:
@@ -254,22 +250,18 @@ class _Handlers:
         if path is None:
             return _WAITING, None
         try:
-            audio = _read(path)
-            prediction = await self._service.predict(audio, model)
-            heard = _Heard(prediction, await self._listen(audio, model))
+            heard = _Heard(await self._service.predict(_read(path), model))
         except ServiceProblem as problem:
-            if problem.kind == "too-long":
-                return show_notice("This is long: its emotion over time will stand below."), _Heard(None, [])
-            return show_problem(problem.title, problem.detail), None
-        return show_answer(prediction, view, heard.notes()), heard
+            if problem.kind != "too-long":
+                return show_problem(problem.title, problem.detail), None
+            heard = _Heard(None)
+        return heard.show(view), heard
 
     def show(self, heard: _Heard | None, view: str) -> Any:
         """Write the answer once more for another view."""
         import gradio as gr
 
-        if heard is None or heard.prediction is None:
-            return gr.skip()
-        return show_answer(heard.prediction, view, heard.notes())
+        return gr.skip() if heard is None else heard.show(view)
 
     async def draw(self, path: str | None, model: str, heard: _Heard | None) -> AsyncIterator[tuple[str, str]]:
         """Draw the clip, and its timeline if it is long."""
@@ -283,7 +275,7 @@ class _Handlers:
             seconds = math.inf if heard.prediction is None else heard.prediction.seconds
             if seconds >= _LONG:
                 yield show_notice("Listening to all of it: the emotion over time will stand here."), ""
-                windows = heard.windows or await self._listen(audio, model)
+                windows = await self._service.timeline(audio, model, window=_WINDOW, hop=_HOP)
                 most = self._service.limits.max_recording_seconds
                 drawn = await self._service.run("draw_over_time", model, audio, most, windows)
                 shown = dict(zip(("Waveform", "Timeline: how probable each emotion is"), drawn, strict=True))
@@ -295,9 +287,6 @@ class _Handlers:
                 yield show_pictures(shown), over_time
         except ServiceProblem as problem:
             yield show_problem(problem.title, problem.detail), ""
-
-    async def _listen(self, audio: bytes, model: str) -> list[WindowEmotion]:
-        return await self._service.timeline(audio, model, window=_WINDOW, hop=_HOP)
 
     async def predict_batch(self, paths: list[str] | None, model: str) -> tuple[str, None]:
         """Name the emotions of files, in a table and as CSV; they are gone from this computer then."""
@@ -322,16 +311,19 @@ class _Handlers:
         rows = [_row(name, result, classes) for name, result in zip(names, results, strict=True)]
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([["file", "emotion", "probability", *classes, "error"], *rows])
-        shown = table(["file", "emotion", "probability", "problem"], [[*row[:3], row[-1]] for row in rows])
+        writer.writerows([["file", "speech", "emotion", "probability", *classes, "reason", "error"], *rows])
+        # The reason stands in the place of the emotion, and a problem has its own.
+        cells = [[name, emotion or reason, chance, error] for name, _, emotion, chance, *_, reason, error in rows]
+        shown = table(["file", "emotion", "probability", "problem"], cells)
         return show_download(text.getvalue(), "emotions.csv", "Save as CSV, with all probabilities") + shown, None
 
 
 def _row(name: str, result: Prediction | ServiceProblem, classes: tuple[str, ...]) -> list[str]:
     if isinstance(result, ServiceProblem):
-        return [name, *[""] * (2 + len(classes)), result.detail]
-    chances = [f"{result.probabilities[emotion]:.4f}" if result.probabilities else "" for emotion in classes]
-    return [name, result.emotion, "" if result.probability is None else f"{result.probability:.4f}", *chances, ""]
+        return [name, *[""] * (4 + len(classes)), result.detail]
+    numbers = [result.speech, result.probability, *(result.probabilities.get(emotion) for emotion in classes)]
+    speech, *chances = ["" if number is None else f"{number:.4f}" for number in numbers]
+    return [name, speech, result.emotion or "", *chances, result.reason or "", ""]
 
 
 def _read(path: str) -> bytes:

@@ -6,6 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_EMOTION = "What the model predicts; null where there is too little speech."
+_REASON = 'Why there is no emotion, "no speech"; null where there is one.'
+_PROBABILITY = "Of that emotion; null where there is none, and for a model that gives none."
+_PROBABILITIES = "Of all emotions, in the order of the model's classes; empty where there is none."
+
 
 def _keep_summary(schema: dict[str, Any]) -> None:
     """Tell clients what a class is, without the parameters, which have descriptions of their own."""
@@ -24,20 +29,26 @@ class PredictionAnswer(_Answer):
     ----------
     model : str
         Name of the model.
-    emotion : str
+    emotion : str or None
         What it predicts.
+    reason : str or None
+        Why there is no emotion.
     probability : float or None
         Of that emotion.
     probabilities : dict of str to float
         Of all emotions, in the model's order.
+    speech : float or None
+        How much of the clip is speech.
     seconds : float
         Length of the clip.
     """
 
     model: str
-    emotion: str
-    probability: float | None = Field(description="Of that emotion; null for a model that gives none.")
-    probabilities: dict[str, float] = Field(description="Of all emotions, in the order of the model's classes.")
+    emotion: str | None = Field(description=_EMOTION)
+    reason: str | None = Field(description=_REASON)
+    probability: float | None = Field(description=_PROBABILITY)
+    probabilities: dict[str, float] = Field(description=_PROBABILITIES)
+    speech: float | None = Field(description="How much of it is speech, from 0 to 1; null where that is unknown.")
     seconds: float = Field(description="Length of the clip.")
 
 
@@ -53,6 +64,8 @@ class WindowAnswer(_Answer):
         How much of it is speech.
     emotion : str or None
         What the model predicts.
+    reason : str or None
+        Why there is no emotion.
     probability : float or None
         Of that emotion.
     probabilities : dict of str to float
@@ -62,9 +75,10 @@ class WindowAnswer(_Answer):
     start: float = Field(description="Seconds from the start of the recording.")
     end: float = Field(description="Seconds from the start of the recording.")
     speech: float = Field(description="How much of it is speech, from 0 to 1.")
-    emotion: str | None = Field(description="Null where there is too little speech.")
-    probability: float | None = Field(description="Of that emotion; null where there is none.")
-    probabilities: dict[str, float] = Field(description="Of all emotions; empty where there is none.")
+    emotion: str | None = Field(description=_EMOTION)
+    reason: str | None = Field(description=_REASON)
+    probability: float | None = Field(description=_PROBABILITY)
+    probabilities: dict[str, float] = Field(description=_PROBABILITIES)
 
 
 class TimelineAnswer(_Answer):
@@ -110,7 +124,7 @@ class Problem(_Answer):
 
 class FailedClip(_Answer):
     """
-    Tell of a clip of a batch that has no emotion.
+    Tell of a clip of a batch that cannot be used.
 
     Parameters
     ----------

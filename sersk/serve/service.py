@@ -13,6 +13,7 @@ import joblib
 
 from sersk.persistence import default_model_path, read_card
 from sersk.timeline import WindowEmotion
+from sersk.voice_activity import NO_SPEECH
 
 from .pool import WorkerPool
 from .problems import Limits as Limits
@@ -53,21 +54,29 @@ class Prediction:
     ----------
     model : str
         Name of the model.
-    emotion : str
-        What it predicts.
+    emotion : str or None
+        What it predicts; None where there is too little speech.
     probability : float or None
-        Of that emotion; None for a model that gives none.
+        Of that emotion; None where there is none, and for a model that gives none.
     probabilities : dict of str to float
-        Of all emotions, in the model's order; empty for a model that gives none.
+        Of all emotions, in the model's order; empty where there are none.
+    speech : float or None
+        How much of the clip is speech, from 0 to 1; None where that is unknown.
     seconds : float
         Length of the clip.
     """
 
     model: str
-    emotion: str
+    emotion: str | None
     probability: float | None
     probabilities: dict[str, float]
+    speech: float | None
     seconds: float
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no emotion; None where there is one."""
+        return NO_SPEECH if self.emotion is None else None
 
 
 class Service:
@@ -211,7 +220,7 @@ class Service:
         known = ", ".join(model.name for model in self.models)
         raise ServiceProblem(404, "unknown-model", "No such model", f"There is no model of that name; choose {known}.")
 
-    async def predict(self, audio: bytes, model: str | None = None) -> Prediction:
+    async def predict(self, audio: bytes, model: str | None = None, *, min_speech: float = 0.25) -> Prediction:
         """
         Name the emotion of a clip.
 
@@ -221,6 +230,8 @@ class Service:
             The clip as a file of any format that `sersk.load_audio` reads.
         model : str, default=None
             Name of the model; the first where none is named.
+        min_speech : float, default=0.25
+            Share of speech without which a clip has no emotion.
 
         Returns
         -------
@@ -234,10 +245,11 @@ class Service:
         """
         asked = self.find(model)
         self._check_size(audio)
-        emotion, chances, seconds = await self.run("predict", asked.name, audio, self.limits.max_seconds)
+        most = self.limits.max_seconds
+        emotion, chances, speech, seconds = await self.run("predict", asked.name, audio, most, min_speech)
         self.audio_seconds += seconds
-        probabilities = {} if chances is None else dict(zip(asked.classes, chances, strict=True))
-        return Prediction(asked.name, emotion, probabilities.get(emotion), probabilities, seconds)
+        probabilities = dict(zip(asked.classes, chances, strict=True)) if chances else {}
+        return Prediction(asked.name, emotion, probabilities.get(emotion), probabilities, speech, seconds)
 
     async def timeline(
         self, audio: bytes, model: str | None = None, *, window: float = 3.0, hop: float = 1.0, min_speech: float = 0.25

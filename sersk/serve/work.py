@@ -47,7 +47,7 @@ def load_models(files: Mapping[str, Path]) -> dict[str, Any]:
     audio = encode_audio(glide, 16000, "WAV", "PCM_16").getvalue()
     for name in models:
         try:
-            predict(models, name, audio, np.inf)
+            predict(models, name, audio, np.inf, 0.0)
         except Exception as error:
             if isinstance(error, ServiceProblem):  # a model may want longer clips than that
                 continue
@@ -55,7 +55,9 @@ def load_models(files: Mapping[str, Path]) -> dict[str, Any]:
     return models
 
 
-def predict(models: Mapping[str, Any], name: str, audio: bytes, max_seconds: float) -> tuple[Any, ...]:
+def predict(
+    models: Mapping[str, Any], name: str, audio: bytes, max_seconds: float, min_speech: float
+) -> tuple[Any, ...]:
     """
     Name the emotion of a clip, with the numbers of `sersk.predict_emotions`.
 
@@ -69,11 +71,14 @@ def predict(models: Mapping[str, Any], name: str, audio: bytes, max_seconds: flo
         The clip as a file.
     max_seconds : float
         How long it may be.
+    min_speech : float
+        Share of speech that it needs.
 
     Returns
     -------
-    tuple of (str, list of float or None, float)
-        The emotion, the probabilities of all in the model's order, and the clip's length in seconds.
+    tuple of (str or None, list of float, float or None, float)
+        The emotion, None without enough speech; the probabilities of all in the model's order, as far as there are any;
+        how much is speech, None where that is unknown; and the clip's length in seconds.
 
     Raises
     ------
@@ -81,10 +86,14 @@ def predict(models: Mapping[str, Any], name: str, audio: bytes, max_seconds: flo
         If the clip cannot be used.
     """
     seconds = _check(audio, max_seconds, whole=True)
-    labels, probabilities, errors = predict_clips(models[name], [io.BytesIO(audio)], n_jobs=1, verbose=0)
-    for reason in errors.values():
+    clips = [io.BytesIO(audio)]
+    found = predict_clips(models[name], clips, min_speech=min_speech, n_jobs=1, verbose=0)
+    for reason in filter(None, found.others.values()):
         raise _unusable(reason)
-    return str(labels[0]), None if probabilities is None else probabilities[0].tolist(), seconds
+    emotion = str(found.labels[0]) if len(found.labels) else None
+    chances = [] if emotion is None or found.probabilities is None else found.probabilities[0].tolist()
+    share = float(found.speech[0])
+    return emotion, chances, None if np.isnan(share) else share, seconds
 
 
 def timeline(
