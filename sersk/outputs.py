@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import contextlib
 import importlib.util
 import shutil
 import sys
