@@ -245,7 +245,9 @@ def _extract_batch(
                 with clip_faults(source_name(clip)):
                     source = clip_source(clip, recipe.sr)
                     content, source = ("", source) if memory is None else clip_content(source)
-                    rows.append(check_features(source_name(clip), compute(content, recipe, FEATURE_VERSION, source)))
+                    result = compute(content, recipe, FEATURE_VERSION, source)
+                    check_features(source_name(clip), result[0] if isinstance(result, tuple) else result)
+                    rows.append(result)
             except AudioError as error:
                 rows.append(error)
     return rows
