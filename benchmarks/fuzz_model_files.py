@@ -32,7 +32,7 @@ from mutations import run
 
 from sersk.models import XGBoostClassifier, emotion_pipeline, fit_with_speakers
 from sersk.models.classical import CLASSICAL_NAMES
-from sersk.persistence import default_model_path, save_model
+from sersk.persistence import default_model_path, load_model, save_model
 
 SECONDS, MEGABYTES = 1.0, 200.0
 
@@ -72,8 +72,10 @@ def write_models(folder: Path) -> list[Path]:
         fitted["network"] = make_pipeline(frames, FrameScaler(), network).fit(clips, emotions)
     files = [default_model_path()]
     for name, model in fitted.items():
-        with contextlib.suppress(ValueError):
-            files.append(save_model(model, folder / f"{name}.sersk"))
+        file = save_model(model, folder / f"{name}.sersk")
+        with contextlib.suppress(ValueError):  # it holds types that are not trusted
+            load_model(file)
+            files.append(file)
     return files
 
 

@@ -23,20 +23,70 @@ import numpy as np
 Members = dict[str, Any]
 
 NAMES = [
-    "os.system", "subprocess.Popen", "builtins.eval", "builtins.exec", "builtins.getattr", "builtins.open", "posix.system",
-    "pickle.loads", "joblib.load", "ctypes.CDLL", "socket.socket", "shutil.rmtree", "importlib.import_module",
-    "numpy.load", "numpy.ndarray", "numpy.int64", "numpy.dtype", "builtins.dict", "builtins.list", "builtins.str",
-    "antigravity.x", "this.s", "http.server.x", "sklearn.datasets._base.load_files", "sklearn.svm._classes.SVC",
-    "sklearn.pipeline.Pipeline", "sersk.stored_models.StoredTree", "sersk.features.AcousticFeatures",
-    "sersk.models.boosting.XGBoostClassifier", "sersk.persistence.load_model", "sklearn.utils._bunch.Bunch",
-    "sklearn.tree._tree.Tree", "scipy.sparse._csr.csr_matrix", "collections.OrderedDict", "functools.partial",
-]  # fmt: skip
+    "os.system",
+    "subprocess.Popen",
+    "builtins.eval",
+    "builtins.exec",
+    "builtins.getattr",
+    "builtins.open",
+    "posix.system",
+    "pickle.loads",
+    "joblib.load",
+    "ctypes.CDLL",
+    "socket.socket",
+    "shutil.rmtree",
+    "importlib.import_module",
+    "numpy.load",
+    "numpy.ndarray",
+    "numpy.int64",
+    "numpy.dtype",
+    "builtins.dict",
+    "builtins.list",
+    "builtins.str",
+    "antigravity.x",
+    "this.s",
+    "http.server.x",
+    "sklearn.svm._classes.SVC",
+    "sklearn.datasets._base.load_files",
+    "sklearn.pipeline.Pipeline",
+    "sersk.stored_models.StoredTree",
+    "sersk.features.AcousticFeatures",
+    "sersk.models.boosting.XGBoostClassifier",
+    "sersk.persistence.load_model",
+    "sklearn.utils._bunch.Bunch",
+    "sklearn.tree._tree.Tree",
+    "scipy.sparse._csr.csr_matrix",
+    "collections.OrderedDict",
+    "functools.partial",
+]
 LOADERS = [
-    "JsonNode", "TypeNode", "ListNode", "TupleNode", "DictNode", "NdArrayNode", "RandomStateNode", "ObjectNode", "SetNode",
-    "FunctionNode", "ConstructorFromReduceNode", "PartialNode", "MethodNode", "OperatorFuncNode", "SparseMatrixNode",
-    "MaskedArrayNode", "DTypeNode", "RandomGeneratorNode", "CachedNode", "TreeNode", "LossNode", "BytesNode", "SliceNode",
-    "DefaultDictNode", "OrderedDictNode", "ShellNode",
-]  # fmt: skip
+    "JsonNode",
+    "TypeNode",
+    "ListNode",
+    "TupleNode",
+    "DictNode",
+    "NdArrayNode",
+    "RandomStateNode",
+    "ObjectNode",
+    "SetNode",
+    "FunctionNode",
+    "ConstructorFromReduceNode",
+    "PartialNode",
+    "MethodNode",
+    "OperatorFuncNode",
+    "SparseMatrixNode",
+    "MaskedArrayNode",
+    "DTypeNode",
+    "RandomGeneratorNode",
+    "CachedNode",
+    "TreeNode",
+    "LossNode",
+    "BytesNode",
+    "SliceNode",
+    "DefaultDictNode",
+    "OrderedDictNode",
+    "ShellNode",
+]
 VALUES = [
     None, True, 0, -1, 1, 2**31, 2**63, -(2**63), 10**30, 10**4400, 0.5, 1e308, float("inf"), float("nan"), "", "x", [],
     {}, [[]], "1" * 5000, "[" * 5000, "[[],[],[],[]]", "9" * 20, "1e999", '"text"', "null", [0] * 1000,
@@ -334,8 +384,12 @@ def peak() -> float:
 
 
 def forget_peak() -> None:
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def tell(found: dict[str, Any]) -> None:
+    sys.stdout.write(f"{json.dumps(found)}\n")
+    sys.stdout.flush()
 
 
 def open_what_comes() -> None:
@@ -350,7 +404,7 @@ def open_what_comes() -> None:
     load_model(good)
     start = time.process_time()  # the second time, everything is imported
     load_model(good)
-    print(json.dumps({"seconds": round(time.process_time() - start, 3)}), flush=True)
+    tell({"seconds": round(time.process_time() - start, 3)})
     done: list[str] = []
     sys.addaudithook(watch(done))
     for line in sys.stdin:
@@ -365,11 +419,11 @@ def open_what_comes() -> None:
         except ValueError as error:
             told = str(error)
             outcome = "refused" if file in told and len(told) < 5000 else "unclear"
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is a fault
+        except BaseException as error:  # whatever it is, it is a fault
             told, outcome = f"{type(error).__name__}: {error}", "crashed"
         found = {"outcome": outcome, "seconds": round(time.process_time() - start, 3), "done": done[:3]}
         found |= {"megabytes": round(peak() - before, 1), "told": told[:300]}
-        print(json.dumps(found | {"modules": sorted({*sys.modules} - modules)}), flush=True)
+        tell(found | {"modules": sorted({*sys.modules} - modules)})
 
 
 class Opener:
