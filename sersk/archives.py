@@ -74,7 +74,7 @@ def read_archive(file: Path) -> tuple[bytes, dict[str, Any]]:
         archive = ZipFile(io.BytesIO(content))
         if archive.getinfo(CARD).file_size > _LIMITS[CARD]:
             raise ValueError(f"its member {CARD} unpacks to {archive.getinfo(CARD).file_size} bytes")
-        card = json.loads(archive.read(CARD))  # zipfile unpacks no more than that
+        card = json.loads(archive.read(CARD).decode())  # zipfile unpacks no more than that
         version = card["schema_version"]
         if type(version) is not int or version < 1:
             raise ValueError(f"schema_version is {version!r}")
@@ -178,7 +178,7 @@ def read_schema(content: bytes) -> Schema:
             raise ValueError("a node of its schema stands for another one")
         return node
 
-    root = json.loads(text, object_pairs_hook=weigh)
+    root = json.loads(text.decode(), object_pairs_hook=weigh)
     if root.weight > _allowed(content):
         raise ValueError(f"it unpacks to {root.weight} bytes")
     return Schema(root, kinds)
