@@ -16,6 +16,7 @@ from .sound_files import AudioError as AudioError
 from .sound_files import encode_audio as encode_audio
 from .sound_files import open_sound
 from .sound_files import source_name as source_name
+from .sounds import check_rate
 
 Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = "str | os.PathLike[str] | IO[bytes] | tuple[npt.ArrayLike, float]"
@@ -24,6 +25,8 @@ AudioSource: TypeAlias = "str | os.PathLike[str] | IO[bytes] | tuple[npt.ArrayLi
 # measured, and are predicted together: blocks of a third of this take a tenth more time, longer ones much more memory.
 _SECONDS = 64
 _BLOCK = 2**21
+# Samples beyond this are no audio, whatever its scale: powers of spectra would be no numbers in single precision.
+_HIGHEST_PEAK = 1e10
 
 
 def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, duration: float | None = None) -> Waveform:
@@ -31,8 +34,9 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
     Read one clip as a mono waveform at the wanted sampling rate.
 
     The format is told by the content, never by the extension: WAV, FLAC, Ogg (Vorbis, Opus), MP3, AIFF and whatever
-    else libsndfile reads. Channels are averaged and the rate is changed by soxr's high-quality resampler, which gives
-    the numbers of ``librosa.load``.
+    else libsndfile reads; with PyAV (``pip install av``) also what phones and browsers record: M4A and MP4 (AAC, ALAC),
+    WebM and Matroska, AAC, AMR, 3GP and WMA, of which the first audio track is taken. Channels are averaged and the
+    rate is changed by soxr's high-quality resampler, which gives the numbers of ``librosa.load``.
 
     Parameters
     ----------
@@ -53,8 +57,9 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
     Raises
     ------
     AudioError
-        If the source is missing, unreadable, empty, not audio, truncated, without samples after `offset`, or holds
-        NaN or infinity. The message names the file and the cause.
+        If the source is missing, unreadable, empty, not audio, truncated, without samples after `offset`, holds NaN,
+        infinity or samples beyond 1e10, has a rate outside 100 Hz to 1 MHz, or needs PyAV, which is not installed. The
+        message names the file and the cause.
     ValueError
         If `sr` or `duration` is not positive, or `offset` is negative.
 
@@ -74,7 +79,7 @@ def load_audio(source: AudioSource, sr: int = 16000, offset: float = 0.0, durati
         )
     samples, rate = _read(name, source, offset, duration)
     samples = _mix(samples)
-    _check_finite(name, samples)
+    _check_values(name, samples)
     return _resample(samples, rate, sr)
 
 
@@ -135,7 +140,7 @@ def stream_audio(source: AudioSource | RawAudio, sr: int = 16000) -> Iterator[Wa
             if len(piece):
                 yield piece
             if bad is not None:
-                raise _not_finite(name, n_read)
+                raise _bad_value(name, mixed[bad], n_read)
     except AudioError as error:
         fault = error
     if resampler is not None:
@@ -159,6 +164,7 @@ def _blocks(name: str, source: Any) -> Iterator[tuple[Waveform, float]]:
             yield samples[first : first + size], rate
     else:
         with open_sound(name, source) as sound:
+            check_rate(name, sound.rate)
             while len(samples := sound.read(_block_size(sound.n_channels, sound.rate))):
                 yield samples, sound.rate
             sound.check_end()
@@ -191,7 +197,7 @@ def read_samples(source: AudioSource) -> tuple[npt.NDArray[np.float32], float]:
     """
     name = source_name(source)
     samples, rate = _read(name, source, 0.0, None)
-    _check_finite(name, samples)
+    _check_values(name, samples)
     return samples.reshape(len(samples), -1), rate
 
 
@@ -203,10 +209,12 @@ def _read(name: str, source: Any, offset: float, duration: float | None) -> tupl
         samples = samples[start : None if duration is None else start + int(duration * rate)]
     else:
         with open_sound(name, source) as sound:
-            rate, total = sound.rate, sound.n_samples
+            rate = sound.rate
+            check_rate(name, rate)
             sound.skip(int(offset * rate))
             samples = sound.read(None if duration is None else int(duration * rate))
             sound.check_end()
+            total = len(samples) or sound.count(_BLOCK)
     if not len(samples):
         part = f"after the offset of {offset:g} s" if duration is None else f"in {duration:g} s from {offset:g} s on"
         raise AudioError(name, f"has no sample {part} (it lasts {total / rate:.3g} s)" if total else "holds no samples")
@@ -222,25 +230,28 @@ def _mix(samples: Waveform) -> Waveform:
     return mixed
 
 
-def _check_finite(name: str, samples: Waveform) -> None:
-    """Refuse NaN and infinity."""
+def _check_values(name: str, samples: Waveform) -> None:
+    """Refuse NaN, infinity and what is far from any audio."""
     bad = _first_bad(samples)
     if bad is not None:
-        raise _not_finite(name, bad)
+        raise _bad_value(name, samples[bad], bad)
 
 
 def _first_bad(samples: Waveform) -> int | None:
-    """Find the first sample that is NaN or infinity."""
+    """Find the first sample that is NaN, infinity or too large."""
     with np.errstate(over="ignore", invalid="ignore"):
-        checksum = samples.sum()
-    # One pass finds out that all is well; only a doubt pays for a closer look.
-    if np.isfinite(checksum) or np.isfinite(samples).all():
-        return None
-    return int(np.argwhere(~np.isfinite(samples))[0][0])
+        # One pass finds out that all is well; only a doubt pays for a closer look.
+        if np.vdot(samples, samples) <= _HIGHEST_PEAK**2:
+            return None
+        is_good = np.abs(samples) <= _HIGHEST_PEAK
+    return None if is_good.all() else int(np.argwhere(~is_good)[0][0])
 
 
-def _not_finite(name: str, first: int) -> AudioError:
-    return AudioError(name, f"holds NaN or infinity (first at sample {first})")
+def _bad_value(name: str, value: Any, first: int) -> AudioError:
+    if not np.isfinite(value).all():
+        return AudioError(name, f"holds NaN or infinity (first at sample {first})")
+    peak = float(np.abs(value).max())
+    return AudioError(name, f"holds samples that are no audio ({peak:.3g} at sample {first}); expected -1 to 1")
 
 
 def fit_length(waveform: Waveform, n_samples: int) -> Waveform:
@@ -283,6 +294,7 @@ def _take_pair(name: str, pair: tuple[Any, ...]) -> tuple[Waveform, float]:
     rate = pair[1]
     if not isinstance(rate, Real) or not 0 < float(rate) < np.inf:
         raise AudioError(name, f"expected (waveform, sr) with sr in Hz, got sr={reprlib.repr(rate)}")
+    check_rate(name, float(rate))
     try:
         waveform = np.asarray(pair[0])
     except ValueError as error:  # lists of unequal lengths

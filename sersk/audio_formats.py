@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 # How a file of a format begins, and where. Containers of several kinds, and MPEG streams, are looked at more closely.
 _MAGIC = (
     (b"fLaC", "FLAC"),
@@ -39,16 +41,44 @@ _CHUNKED = {
 _IMAGES = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis", b"crx ", b"jp2 ")
 # kbit/s of MPEG audio by version (1, or 2 and 2.5) and layer, from the standard's tables.
 _BIT_RATES = {
-    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
     (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _MPEG_RATES = (44100, 48000, 32000)
 
-# Extensions of what is read or known by name. libsndfile reads the first; PyAV, an extra, the second; nobody the third.
+# Format tags of WAV (RFC 2361) that libsndfile reads, and names of others.
+_EXTENSIBLE = 0xFFFE
+_SNDFILE_TAGS = (0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0x0031, 0x0038, 0x0040, 0x0055)
+_WAV_CODECS = {
+    0x0010: "OKI ADPCM",
+    0x0020: "Yamaha ADPCM",
+    0x0022: "TrueSpeech",
+    0x0042: "G.723.1",
+    0x0045: "G.726",
+    0x0050: "MP2",
+    0x0064: "G.726",
+    0x0065: "G.722",
+    0x0083: "G.729",
+    0x0092: "AC-3",
+    0x00FF: "AAC",
+    0x0130: "ACELP.net",
+    0x0160: "WMA",
+    0x0161: "WMA",
+    0x0162: "WMA",
+    0x1610: "AAC",
+    0x2000: "AC-3",
+    0xA109: "Speex",
+}
+_OGG_CODECS = {b"\x7fFLAC": "FLAC", b"Speex   ": "Speex", b"\x80theora": "video", b"fishead\0": "several streams"}
+_SNDFILE_CAF = (b"lpcm", b"ulaw", b"alaw", b"alac")
+
+# Formats by who reads them: PyAV, an extra; nobody; libsndfile all others.
+PYAV_FORMATS = frozenset(("MP4/M4A", "3GP", "WebM/Matroska", "AMR", "ADTS AAC", "WMA (ASF)"))
+OTHER_FORMATS = frozenset(("AC-3", "WavPack", "Monkey's Audio", "TTA", "Musepack", "RealAudio", "DSS"))
+
+# Extensions, likewise.
 LIBSNDFILE_EXTENSIONS = frozenset(
     (
         *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
@@ -120,6 +150,92 @@ def id3_length(head: bytes) -> int:
     return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
 
 
+def foreign_codec(kind: str | None, head: bytes) -> str | None:
+    """
+    Name the codec of a container that libsndfile opens, if it does not read the codec.
+
+    Parameters
+    ----------
+    kind : str or None
+        What `recognise_format` says.
+    head : bytes
+        The file's first bytes.
+
+    Returns
+    -------
+    str or None
+        Such as "G.726"; None if libsndfile may read it.
+    """
+    if kind == "WAV":
+        at, size = wav_chunk(head, b"fmt ")
+        tag = int.from_bytes(head[at + 8 : at + 10], "little")
+        if tag == _EXTENSIBLE:  # the tag proper comes later
+            tag = int.from_bytes(head[at + 32 : at + 34], "little")
+        is_known = size < 16 or head.startswith(b"RIFX") or tag in _SNDFILE_TAGS
+        return None if is_known else _WAV_CODECS.get(tag, f"the codec 0x{tag:04X}")
+    if kind == "Ogg" and len(head) > 27:
+        packet = head[27 + head[26] :]
+        if not packet or packet.startswith((b"\x01vorbis", b"OpusHead")):
+            return None
+        return next((name for magic, name in _OGG_CODECS.items() if packet.startswith(magic)), "another codec")
+    if kind == "CAF" and head[8:12] == b"desc":
+        codec = head[28:32]
+        return None if codec in _SNDFILE_CAF else codec.decode("latin-1").strip().upper()
+    return None
+
+
+def open_end(kind: str | None, head: bytes, n_bytes: int) -> int | None:
+    """
+    Find the length in a WAV header that says 0 bytes though samples follow.
+
+    Recorders that write to a pipe, or were cut off, leave such headers. A file that is as long as its header says does
+    hold no samples.
+
+    Parameters
+    ----------
+    kind : str or None
+        What `recognise_format` says.
+    head : bytes
+        The file's first bytes.
+    n_bytes : int
+        Length of the file.
+
+    Returns
+    -------
+    int or None
+        Where in the file the length stands, in four bytes; None if it is true.
+    """
+    at, size = wav_chunk(head, b"data") if kind == "WAV" else (0, 0)
+    is_whole = n_bytes - 8 in (int.from_bytes(head[4:8], "little"), int.from_bytes(head[4:8], "big"))
+    return at + 4 if at and not size and n_bytes > at + 8 and not is_whole else None
+
+
+def wav_chunk(head: bytes, name: bytes) -> tuple[int, int]:
+    """
+    Find a chunk of a WAV file.
+
+    Parameters
+    ----------
+    head : bytes
+        The file's first bytes.
+    name : bytes
+        Four letters.
+
+    Returns
+    -------
+    position, size : int
+        Where its header starts, and how many bytes come after these eight by that; 0 and 0 if it is not in `head`.
+    """
+    order: Literal["little", "big"] = "big" if head.startswith(b"RIFX") else "little"
+    at = 12
+    while at + 8 <= len(head):
+        size = int.from_bytes(head[at + 4 : at + 8], order)
+        if head[at : at + 4] == name:
+            return at, size
+        at += 8 + size + size % 2
+    return 0, 0
+
+
 def _iso_media(head: bytes) -> str | None:
     """Recognise MP4 and its kin by the brand, and QuickTime, which may have none."""
     kind, brand = head[4:8], head[8:12]
@@ -161,12 +277,10 @@ def _mpeg_length(head: bytes) -> int:
         return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
     bits, rate = head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
+    # Nobody has layer I, and in UTF-16 text begins with FF FE.
+    if version == 1 or layer not in (2, 3) or bits in (0, 15) or rate == 3:
         return 0
     lower = {3: 1, 2: 2, 0: 4}[version]
-    bit_rate = 1000 * _BIT_RATES[1 if lower == 1 else 2, layer][bits - 1]
-    padding = head[2] >> 1 & 1
-    if layer == 1:
-        return 4 * (12 * bit_rate * lower // _MPEG_RATES[rate] + padding)
+    bit_rate = 1000 * _BIT_RATES[min(lower, 2), layer][bits - 1]
     per_frame = 144 if layer == 2 or lower == 1 else 72
-    return per_frame * bit_rate * lower // _MPEG_RATES[rate] + padding
+    return per_frame * bit_rate * lower // _MPEG_RATES[rate] + (head[2] >> 1 & 1)

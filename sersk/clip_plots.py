@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .audio import load_audio
+from .audio import load_audio, source_name
 from .clip_values import ClipFrames
 from .clips import clip_source
 from .descriptors import describe
 from .evaluation.plots.style import DARK, need_figure, put_title, tidy
+from .extraction import clip_faults
 from .filterbanks import Array, FrameSettings, hz_to_mel
 from .pitch import F0_MAX, F0_MIN
 
@@ -67,7 +68,8 @@ def _measure(clip: Any, families: Sequence[str], sr: int) -> _Clip:
     waveform = load_audio(clip_source(clip, sr), sr)
     half, hop = round(0.032 * sr), round(0.016 * sr)
     settings = FrameSettings(sr=sr, n_fft=2 * half, hop_length=hop)
-    return _Clip(waveform, describe(waveform, list(dict.fromkeys(families)), settings), settings)
+    with clip_faults(source_name(clip)):
+        return _Clip(waveform, describe(waveform, list(dict.fromkeys(families)), settings), settings)
 
 
 def _draw_waveform(axes: Any, clip: _Clip) -> None:

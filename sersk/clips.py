@@ -18,6 +18,7 @@ from sklearn.utils import check_array
 
 from .audio import AudioError, load_audio, source_name
 from .filterbanks import Array
+from .sound_files import is_pipe
 
 Clips = Any  # list or 1-D array of paths, list of waveforms, or 2-D array of waveforms
 
@@ -110,7 +111,7 @@ def check_clips(X: Clips, *, all_finite: bool = True) -> Sequence[Any]:
 
 def portable_clip(clip: Any) -> Any:
     """
-    Make what another process can read: the bytes of a file object, which have a hash, too; a path from the root.
+    Make what another process can read: the bytes of a file object or pipe, which have a hash; a path from the root.
 
     Parameters
     ----------
@@ -120,13 +121,21 @@ def portable_clip(clip: Any) -> Any:
     Returns
     -------
     clip
-        The same, or an `AudioError` where a file object cannot be read.
+        The same, or an `AudioError` where a file object or a pipe cannot be read.
     """
     if isinstance(clip, DerivedClip):
         return replace(clip, clip=portable_clip(clip.clip))
     if isinstance(clip, str | os.PathLike):
-        return Path(clip).absolute()
+        return _from_pipe(Path(clip)) if is_pipe(clip) else Path(clip).absolute()
     return _in_memory(clip) if hasattr(clip, "read") else clip
+
+
+def _from_pipe(path: Path) -> io.BytesIO | AudioError:
+    """Read what can be read once, and in this process alone."""
+    try:
+        return io.BytesIO(path.read_bytes())
+    except OSError as error:
+        return AudioError(str(path), f"cannot be read ({error.strerror})")
 
 
 def _in_memory(file: Any) -> io.BytesIO | AudioError:

@@ -38,7 +38,7 @@ def extract(
     verbose: int = 0,
 ) -> Iterator[Array | AudioError]:
     """
-    Compute clip after clip; what cannot be read comes back as its error, in its place.
+    Compute clip after clip; what cannot be read, or has no features, comes back as its error, in its place.
 
     Parameters
     ----------
@@ -77,6 +77,7 @@ def extract(
                 continue
             name = source_name(clips[index])
             error = AudioError(f"X[{index}] {name}" if name.startswith("<") else name, result.reason)
+            error.__cause__ = result.__cause__
             if fail_fast:
                 raise error
             yield error
@@ -145,6 +146,63 @@ def _progress(name: str, total: int, verbose: int) -> Iterator[Callable[[], obje
         yield lambda: progress.advance(task)
 
 
+@contextlib.contextmanager
+def clip_faults(name: str) -> Iterator[None]:
+    """
+    Turn what numbers of a clip, or its length, do to a computation into that clip's error.
+
+    Other errors are of the program, and pass.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the clip.
+
+    Yields
+    ------
+    None
+        For a ``with`` block around one clip's work.
+
+    Raises
+    ------
+    AudioError
+        In place of arithmetic errors, those of linear algebra, and a lack of memory.
+    """
+    try:
+        yield
+    except (ArithmeticError, np.linalg.LinAlgError, MemoryError) as error:
+        said = f"{type(error).__name__}: {error}".removesuffix(": ")
+        raise AudioError(name, f"has samples that cannot be analysed ({said})") from error
+
+
+def check_features(name: str, features: Array) -> Array:
+    """
+    Refuse what no model can take.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the clip.
+    features : ndarray
+        Vectors or frames.
+
+    Returns
+    -------
+    ndarray
+        The same.
+
+    Raises
+    ------
+    AudioError
+        If there is no frame, or a value is NaN or infinite.
+    """
+    if not features.size:
+        raise AudioError(name, "has not one frame of features")
+    if not np.isfinite(features).all():
+        raise AudioError(name, "has samples that cannot be analysed (features that are NaN or infinite)")
+    return features
+
+
 def in_one_thread() -> contextlib.AbstractContextManager[Any]:
     """
     Keep matrix products in one thread, which are too small to be shared among several.
@@ -176,9 +234,10 @@ def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) 
     with in_one_thread():
         for clip in batch:
             try:
-                source = clip_source(clip, recipe.sr)
-                content, source = ("", source) if memory is None else clip_content(source)
-                rows.append(compute(content, recipe, FEATURE_VERSION, source))
+                with clip_faults(source_name(clip)):
+                    source = clip_source(clip, recipe.sr)
+                    content, source = ("", source) if memory is None else clip_content(source)
+                    rows.append(check_features(source_name(clip), compute(content, recipe, FEATURE_VERSION, source)))
             except AudioError as error:
                 rows.append(error)
     return rows

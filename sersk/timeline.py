@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 from .audio import AudioError, source_name, stream_audio
 from .clips import clip_source
 from .descriptors import pitch_frame_length
-from .extraction import in_one_thread
+from .extraction import check_features, clip_faults, in_one_thread
 from .features import AcousticFeatures
 from .filterbanks import Array
 from .inference import as_model, predict_clips, predict_rows
@@ -197,7 +197,8 @@ class _Predictor:
             first = max(part.origin, run[0][0] - before)
             waveform = part.waveform[first - part.origin : run[-1][1] + after - part.origin]
             starts = [(start - first) // grid for start, _ in run]
-            rows.append(recipe.compute_windows(waveform, starts, run[0][1] - run[0][0]))
+            with clip_faults(""):
+                rows.append(check_features("", recipe.compute_windows(waveform, starts, run[0][1] - run[0][0])))
         return np.concatenate(rows)
 
 

@@ -71,7 +71,7 @@ def test_phone_and_browser_formats_are_recognised(head, name):
         b"R",
         b"The free lunch is free, and moov is no word.",
         "file,emotion\nx.wav,häppy\n".encode("utf-16"),  # begins with FF FE
-        "ÿûä, as text".encode("latin-1") * 100,
+        "ÿûä, as a text".encode("latin-1") * 100,
         b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01",
         b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR",
         b"GIF89a",

@@ -17,7 +17,8 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
-    {"version", "plain", "audio_formats"},
+    {"version", "plain", "audio_formats", "sounds"},
+    {"media_files"},
     {"sound_files", "filterbanks", "dask_backend"},
     {"raw_audio", "pitch", "distribution"},
     {"audio", "measures"},
@@ -48,6 +49,7 @@ RANK = {module: rank for rank, layer in enumerate(LAYERS) for module in layer}
 # What has one home, a module or a package, so that there is one place to look for it and to replace it.
 HOMES = {
     "soundfile": {"sersk.sound_files"},
+    "av": {"sersk.media_files"},
     "skops": {"sersk.persistence"},
     "xgboost": {"sersk.models.boosting"},
     "typer": {"sersk.cli", "sersk.edge", "sersk.options"},

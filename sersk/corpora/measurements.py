@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sersk.audio import AudioError, AudioSource, read_samples
+from sersk.audio import AudioError, AudioSource, read_samples, source_name
 from sersk.clip_values import active_frames
-from sersk.extraction import work_off
+from sersk.extraction import clip_faults, work_off
 
 LOWEST_DB = -120.0
 _FULL_SCALE = 0.99  # even 8 bits, whose largest value is 127 / 128, reach it
@@ -131,7 +131,8 @@ def _measure_batch(batch: Sequence[Any]) -> list[ClipMeasures | AudioError]:
     measured: list[ClipMeasures | AudioError] = []
     for clip in batch:
         try:
-            measured.append(measure_clip(clip))
+            with clip_faults(source_name(clip)):
+                measured.append(measure_clip(clip))
         except AudioError as error:
             measured.append(error)
     return measured

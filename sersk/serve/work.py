@@ -13,12 +13,11 @@ from sersk.audio import AudioError
 from sersk.inference import predict_clips
 from sersk.persistence import load_model
 from sersk.sound_files import encode_audio, open_sound
+from sersk.sounds import HIGHEST_RATE, LOWEST_RATE
 from sersk.timeline import WindowEmotion, stream_emotions
 
 from .problems import ServiceProblem
 
-# soxr takes seconds for a header that says 2 GHz; nobody records speech at more than this.
-_HIGHEST_RATE = 1_000_000
 # A clip may be so many numbers for each second that it may last: two channels at 96 kHz.
 _NUMBERS_A_SECOND = 192_000
 
@@ -245,16 +244,17 @@ def perform(models: Mapping[str, Any], task: str, arguments: tuple[Any, ...]) ->
 
 
 def _check(audio: bytes, max_seconds: float, *, whole: bool) -> float:
-    """Refuse by its header what would take too much time or memory to decode; tell its length in seconds."""
+    """Refuse what would take too much time or memory to decode, by its header where that says it; tell its seconds."""
     if not audio:
         raise ServiceProblem(422, "empty", "Empty upload", "The upload has 0 bytes; expected an audio file.")
     try:
         with open_sound("clip", io.BytesIO(audio)) as sound:
-            rate, n_channels, n_samples = sound.rate, sound.n_channels, sound.n_samples
+            rate, n_channels = sound.rate, sound.n_channels
+            if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+                raise ServiceProblem(422, "odd-rate", "Unusable sampling rate", f"Its header says {rate} Hz.")
+            n_samples = sound.count(max_seconds * rate)
     except AudioError as error:
         raise ServiceProblem(422, "not-audio", "Not a readable audio file", f"The upload {error.reason}.") from error
-    if rate > _HIGHEST_RATE:
-        raise ServiceProblem(422, "odd-rate", "Unusable sampling rate", f"Its header says {rate} Hz.")
     seconds = n_samples / rate
     if seconds > max_seconds:
         cure = " Ask for a timeline, which takes longer recordings." if whole else ""
