@@ -167,11 +167,12 @@ def foreign_codec(kind: str | None, head: bytes) -> str | None:
         Such as "G.726"; None if libsndfile may read it.
     """
     if kind == "WAV":
-        at, order = _wav_chunk(head, b"fmt "), _byte_order(head)
-        tag = int.from_bytes(head[at + 8 : at + 10], order)
+        at, size = wav_chunk(head, b"fmt ")
+        tag = int.from_bytes(head[at + 8 : at + 10], "little")
         if tag == _EXTENSIBLE:  # the tag proper comes later
-            tag = int.from_bytes(head[at + 32 : at + 34], order)
-        return None if not at or tag in _SNDFILE_TAGS else _WAV_CODECS.get(tag, f"the codec 0x{tag:04X}")
+            tag = int.from_bytes(head[at + 32 : at + 34], "little")
+        is_known = size < 16 or head.startswith(b"RIFX") or tag in _SNDFILE_TAGS
+        return None if is_known else _WAV_CODECS.get(tag, f"the codec 0x{tag:04X}")
     if kind == "Ogg" and len(head) > 27:
         packet = head[27 + head[26] :]
         if not packet or packet.startswith((b"\x01vorbis", b"OpusHead")):
@@ -204,24 +205,35 @@ def open_end(kind: str | None, head: bytes, n_bytes: int) -> int | None:
     int or None
         Where in the file the length stands, in four bytes; None if it is true.
     """
-    at = _wav_chunk(head, b"data") if kind == "WAV" else 0
-    is_open = at and n_bytes > at + 8 and not any(head[at + 4 : at + 8])
-    return at + 4 if is_open and int.from_bytes(head[4:8], _byte_order(head)) != n_bytes - 8 else None
+    at, size = wav_chunk(head, b"data") if kind == "WAV" else (0, 0)
+    is_whole = n_bytes - 8 in (int.from_bytes(head[4:8], "little"), int.from_bytes(head[4:8], "big"))
+    return at + 4 if at and not size and n_bytes > at + 8 and not is_whole else None
 
 
-def _byte_order(head: bytes) -> Literal["little", "big"]:
-    return "big" if head.startswith(b"RIFX") else "little"
+def wav_chunk(head: bytes, name: bytes) -> tuple[int, int]:
+    """
+    Find a chunk of a WAV file.
 
+    Parameters
+    ----------
+    head : bytes
+        The file's first bytes.
+    name : bytes
+        Four letters.
 
-def _wav_chunk(head: bytes, name: bytes) -> int:
-    """Find a chunk of a WAV file; 0 if its header is not in these bytes."""
+    Returns
+    -------
+    position, size : int
+        Where its header starts, and how many bytes come after these eight by that; 0 and 0 if it is not in `head`.
+    """
+    order: Literal["little", "big"] = "big" if head.startswith(b"RIFX") else "little"
     at = 12
-    while at + 10 <= len(head):
+    while at + 8 <= len(head):
+        size = int.from_bytes(head[at + 4 : at + 8], order)
         if head[at : at + 4] == name:
-            return at
-        size = int.from_bytes(head[at + 4 : at + 8], _byte_order(head))
+            return at, size
         at += 8 + size + size % 2
-    return 0
+    return 0, 0
 
 
 def _iso_media(head: bytes) -> str | None:

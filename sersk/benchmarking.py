@@ -233,7 +233,8 @@ def _span(seconds: float) -> str:
 def _digest(corpus: Bunch, name: str) -> str:
     """Sum up which clips a corpus has: names, sizes, emotions, speakers."""
     rows = corpus.frame[corpus.frame["corpus"].isin([name])]
-    facts = [[Path(file).name, os.path.getsize(file)] for file in rows["file"]]  # noqa: PTH202 - a path each is slow
+    sizes = [os.path.getsize(file) if os.path.exists(file) else None for file in rows["file"]]  # noqa: PTH110, PTH202 - a path each is slow
+    facts = [[Path(file).name, size] for file, size in zip(rows["file"], sizes, strict=True)]
     text = json.dumps([facts, rows["emotion"].tolist(), rows["speaker"].astype(str).tolist()])
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from .audio_formats import wav_chunk
 from .sounds import AudioError, Samples, Sound
 
 # FFmpeg's demuxers by our names of formats. No others: some open files and addresses that they find in a file.
@@ -44,8 +45,16 @@ _OPTIONS = {
 _SCALES = {"u8": (128.0, 2.0**7), "s16": (0.0, 2.0**15), "s32": (0.0, 2.0**31), "s64": (0.0, 2.0**63)}
 # Ids of elements of Matroska whose content is looked into: they may be of unknown size.
 _SEGMENT, _CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+# The longest page of an Ogg stream (RFC 3533).
+OGG_PAGE = 65307
+# A recorder that writes to a pipe cannot know the length; it leaves one of the largest values in a WAV header.
+UNKNOWN_LENGTH = 0x7FFF0000
 # Where an ASF file says how long it is.
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+# Boxes of ISO media files that hold boxes, of those that matter here.
+_NESTS = (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"moof", b"traf")
+# FFmpeg goes through a track once for each of its edits; a recorder leaves one or two.
+_MOST_EDITS = 100
 # So many parts of a file are followed, which are years of a recording.
 _MOST_PARTS = 1_000_000
 
@@ -73,26 +82,28 @@ class MediaSound(Sound):
 
     def __init__(self, name: str, file: Any, kind: str, codec: str | None = None) -> None:
         self._what = kind if codec is None else f"{kind} with {codec}"
-        self._file, self._kind = file, kind
+        self._name, self._file, self._kind = name, file, kind
+        if kind not in _DEMUXERS:
+            raise AudioError(name, f"is {self._what}, which is not read; convert it to WAV or FLAC")
         try:
             import av
         except ImportError:
             cure = "pip install av, or convert it to WAV or FLAC"
             raise AudioError(name, f"is {self._what}, which needs PyAV: {cure}") from None
         self._fault = av.error.FFmpegError
-        if kind not in _DEMUXERS:
-            raise AudioError(name, f"is {self._what}, which is not read; convert it to WAV or FLAC")
-        is_in_fragments = _DEMUXERS[kind] == "mp4" and any(box == b"moof" for box, _ in _boxes(file))
+        is_in_fragments = _DEMUXERS[kind] == "mp4" and self._check_tables()
         file.seek(0)
         try:
             self._container = av.open(
                 file, format=_DEMUXERS[kind], container_options=_OPTIONS, metadata_errors="replace", io_open=_refuse
             )
         except self._fault as error:
-            raise AudioError(name, f"is {self._what}, truncated or damaged ({error.strerror})") from error
+            raise self._refusal(f"truncated or damaged ({error.strerror})") from error
         try:
-            self._stream = self._choose_stream(name)
+            self._stream = self._choose_stream()
             context = self._stream.codec_context
+            if not (context.sample_rate and context.layout.channels):
+                raise self._refusal("truncated or damaged (no rate or no channels)")
             super().__init__(
                 name, context.sample_rate, len(context.layout.channels), self._declared_length(is_in_fragments)
             )
@@ -109,15 +120,43 @@ class MediaSound(Sound):
         self._frames.close()
         self._container.close()
 
-    def _choose_stream(self, name: str) -> Any:
+    def _check_tables(self) -> bool:
+        """Refuse an ISO media file whose tables make FFmpeg fill the memory; tell whether it comes in fragments."""
+        # Packets of each track, and whether its samples are of one step each: then FFmpeg's entries are of chunks.
+        tracks: list[tuple[int, bool | None]] = [(0, None)]
+        kinds, most_edits = set(), 0
+        for kind, start, _ in _boxes(self._file):
+            kinds.add(kind)
+            self._file.seek(start)
+            # A box of these kinds has 4 bytes of version and flags before its content.
+            first, second, third = struct.unpack(">4xIII", self._file.read(16).ljust(16, b"\0"))
+            n, is_pcm = tracks[-1]
+            if kind == b"trak":
+                tracks.append((0, None))
+            elif kind == b"stts":
+                tracks[-1] = n, first == third == 1 and is_pcm is not False
+            elif kind in (b"stsz", b"stz2", b"trun"):
+                tracks[-1] = n + (first if kind == b"trun" else second), is_pcm and kind != b"trun"
+            elif kind == b"elst":
+                most_edits = max(most_edits, first)
+        if sum(n for n, is_pcm in tracks if not is_pcm) > _size(self._file) // 2 or most_edits > _MOST_EDITS:
+            raise self._refusal("truncated or damaged (its tables promise more than it can hold)")
+        return b"moof" in kinds
+
+    def _choose_stream(self) -> Any:
         streams = self._container.streams
         if not streams.audio:
-            raise AudioError(name, f"is {self._what} without audio" + " (video only)" * bool(streams.video))
+            raise self._refusal("without audio" + " (video only)" * bool(streams.video))
         codec = getattr(streams.audio[0].codec_context, "name", None)
         if codec not in _DECODERS:
-            reason = f"is {self._what}, and its codec ({codec or 'unknown'}) is not read; convert it to WAV or FLAC"
-            raise AudioError(name, reason)
+            raise self._refusal(f"and its codec ({codec or 'unknown'}) is not read; convert it to WAV or FLAC")
         return streams.audio[0]
+
+    def _refusal(self, reason: str) -> AudioError:
+        """Say what is wrong with the file; whatever it is comes of the cut, where it is cut."""
+        if _is_cut(self._file, self._kind):
+            reason = "truncated: it ends before its last part does"
+        return AudioError(self._name, f"is {self._what}, {reason}")
 
     def _declared_length(self, is_in_fragments: bool) -> int | None:
         """Compute the length where the header has it to the sample: the last packet is filled up with silence."""
@@ -131,11 +170,11 @@ class MediaSound(Sound):
         try:
             for packet in self._container.demux(self._stream):
                 if packet.is_corrupt:
-                    raise AudioError(self._name, f"is truncated: {self._what}, cut within a packet")
+                    raise AudioError(self._name, f"is {self._what}, truncated within a packet")
                 for frame in packet.decode():
                     yield self._samples(frame)
         except self._fault as error:
-            raise AudioError(self._name, f"is {self._what}, truncated or damaged ({error.strerror})") from error
+            raise self._refusal(f"truncated or damaged ({error.strerror})") from error
 
     def _samples(self, frame: Any) -> Samples:
         """Turn a frame into an array."""
@@ -168,11 +207,11 @@ class MediaSound(Sound):
             If the file is truncated.
         """
         if _is_cut(self._file, self._kind):
-            raise AudioError(self._name, f"is truncated: {self._what} that ends before its last part does")
+            raise self._refusal("truncated")
         # The last packet may be rounded, never missing.
         if self._n_missing > max(self.rate // 10, 2048):
             decoded = f"{self._n_read} of {self.n_samples} samples could be decoded"
-            raise AudioError(self._name, f"is truncated: {decoded}")
+            raise AudioError(self._name, f"is {self._what}, truncated: {decoded}")
 
 
 def _refuse(url: str, *_: object) -> NoReturn:
@@ -181,9 +220,9 @@ def _refuse(url: str, *_: object) -> NoReturn:
 
 def _is_cut(file: Any, kind: str) -> bool:
     """Tell whether a part of a file reaches beyond its end."""
-    n_bytes = file.seek(0, os.SEEK_END)
+    n_bytes = _size(file)
     if kind in ("MP4/M4A", "3GP"):
-        return any(end > n_bytes for _, end in _boxes(file))
+        return any(end > n_bytes for _, _, end in _boxes(file))
     if kind == "WebM/Matroska":
         return _matroska_end(file, n_bytes) > n_bytes
     if kind == "WMA (ASF)":
@@ -192,26 +231,58 @@ def _is_cut(file: Any, kind: str) -> bool:
         at = head.find(_ASF_FILE)
         is_live = at < 0 or len(head) < at + 92 or head[at + 88] & 1
         return not is_live and int.from_bytes(head[at + 40 : at + 48], "little") > n_bytes
+    if kind == "Ogg":
+        file.seek(max(n_bytes - OGG_PAGE, 0))
+        return not last_ogg_page(file.read(OGG_PAGE))
+    if kind == "WAV":
+        file.seek(0)
+        at, size = wav_chunk(file.read(4096), b"data")
+        return size < UNKNOWN_LENGTH and at + 8 + size > n_bytes
     return False
 
 
-def _boxes(file: Any) -> Iterator[tuple[bytes, int]]:
-    """List the outermost boxes of an ISO media file, and where each ends."""
-    n_bytes, at = file.seek(0, os.SEEK_END), 0
-    for _ in range(_MOST_PARTS):
+def last_ogg_page(tail: bytes) -> bytes:
+    """
+    Find the last page of an Ogg stream (RFC 3533).
+
+    Parameters
+    ----------
+    tail : bytes
+        The file's last bytes, as many as a page may have.
+
+    Returns
+    -------
+    bytes
+        The page; none if it is cut.
+    """
+    page = tail[tail.rfind(b"OggS") :]
+    length = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 27 else 0
+    return page[:length] if length <= len(page) else b""
+
+
+def _size(file: Any) -> int:
+    n_bytes: int = file.seek(0, os.SEEK_END)
+    return n_bytes
+
+
+def _boxes(file: Any) -> Iterator[tuple[bytes, int, int]]:
+    """List the boxes of an ISO media file: the kind, where its content starts, and where it ends."""
+    n_bytes, at = _size(file), 0
+    while True:
         file.seek(at)
         head = file.read(16)
         if len(head) < 8:
             return
         size, kind = struct.unpack(">I4s", head[:8])
+        n_head = 8
         if size == 1:
-            size = int.from_bytes(head[8:], "big")
+            size, n_head = int.from_bytes(head[8:], "big"), 16
         if size == 0:  # the last, of any length
             size = n_bytes - at
-        if size < 8:
+        if size < n_head:
             return
-        at += size
-        yield kind, at
+        yield kind, at + n_head, at + size
+        at += n_head if kind in _NESTS else size
 
 
 def _matroska_end(file: Any, n_bytes: int) -> int:

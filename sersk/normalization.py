@@ -25,7 +25,8 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     speaker is scaled by the clips of his that are given together; of a test speaker these are test clips. That needs
     none of their labels, but must be told beside a figure, and several clips of various emotions must be at hand. Where
     the speaker is unknown, or has fewer clips than `min_clips`, mean and standard deviation are those of the training
-    clips. Altered copies (`sersk.ClipAugmenter`) are scaled by their speaker's clips, and count in no statistic.
+    clips. Altered copies (`sersk.ClipAugmenter`) are scaled among themselves, as if the speakers had been recorded so:
+    unaltered clips are scaled in training as they are in use.
 
     Parameters
     ----------
@@ -115,7 +116,8 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ndarray of shape (n_clips, n_features)
             The same features on the other scale.
         """
-        return self._scale(X, groups, None)
+        check_is_fitted(self)
+        return self._scale(self._check(X, groups), groups, self.mean_, self.scale_)
 
     def fit_transform(
         self,
@@ -143,29 +145,39 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ndarray of shape (n_clips, n_features)
             The same features on the other scale.
         """
-        return self.fit(X, y, groups, sources)._scale(X, groups, sources)
+        features: Features = self.fit(X, y, groups, sources)._check(X, groups)
+        clips = unaltered_rows(len(features), sources)
+        copies = np.setdiff1d(np.arange(len(features)), clips)
+        scaled = np.empty_like(features)
+        scaled[clips] = self._scale(features[clips], _take(groups, clips), self.mean_, self.scale_)
+        if len(copies):
+            scaled[copies] = self._scale(features[copies], _take(groups, copies), *_mean_and_scale(features[copies]))
+        return scaled
 
-    def _scale(self, X: npt.ArrayLike, groups: npt.ArrayLike | None, sources: npt.ArrayLike | None) -> Features:
-        check_is_fitted(self)
+    def _check(self, X: npt.ArrayLike, groups: npt.ArrayLike | None) -> Features:
         features: Features = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
         check_consistent_length(features, groups)
-        scaled: Features = (features - self.mean_) / self.scale_
-        if groups is None:
-            return scaled
-        names = speaker_names(groups).astype(str)
-        is_clip = np.zeros(len(features), dtype=bool)
-        is_clip[unaltered_rows(len(features), sources)] = True
+        return features
+
+    def _scale(self, X: Features, groups: npt.ArrayLike | None, mean: Features, scale: Features) -> Features:
+        """Scale each speaker by himself, and by what is given those who are unknown or have few clips."""
+        scaled: Features = (X - mean) / scale
+        names = np.array([]) if groups is None else speaker_names(groups).astype(str)
         for speaker in np.unique(names[names != ""]):
             rows = names == speaker
-            if np.count_nonzero(rows & is_clip) >= self.min_clips:
-                mean, scale = _mean_and_scale(features[rows & is_clip])
-                scaled[rows] = (features[rows] - mean) / scale
+            if np.count_nonzero(rows) >= self.min_clips:
+                mean, scale = _mean_and_scale(X[rows])
+                scaled[rows] = (X[rows] - mean) / scale
         return scaled
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _take(groups: npt.ArrayLike | None, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any] | None:
+    return None if groups is None else np.asarray(groups)[rows]
 
 
 def _mean_and_scale(X: Features) -> tuple[Features, Features]:

@@ -29,21 +29,24 @@ def compare_reports(experiments: Mapping[str, Experiment], reports: Mapping[str,
     Returns
     -------
     DataFrame of shape (n_experiments, 6)
-        A row for all clips, ``"all"``, and one for those of each part: ``clips``; ``mixed_uar`` and ``mixed_wa`` of the
-        mixed model's predictions for them; ``own_uar`` and ``own_wa`` of the part's own model, NaN for all clips;
-        ``protocol`` of that model.
+        A row for all clips, ``"all"``, and one for those of each part that both models were tested on: ``clips``;
+        ``mixed_uar`` and ``mixed_wa`` of the mixed model's predictions for them; ``own_uar`` and ``own_wa`` of the
+        part's own model, NaN for all clips; ``protocol`` of that model.
     """
-    mixed = reports[MIXED].predictions
+    told = {name: reports[name].predictions for name in experiments}
+    tested = {name: one.corpus.positions[told[name].index] for name, one in experiments.items()}
     table = {}
-    for name, experiment in experiments.items():
-        tested = mixed[np.isin(experiments[MIXED].corpus.positions, experiment.corpus.positions)]
-        own = (np.nan, np.nan) if name == MIXED else _figures(reports[name].predictions)
-        table["all" if name == MIXED else name] = (len(tested), *_figures(tested), *own, reports[name].protocol)
+    for name in experiments:
+        mixed, own = told[MIXED][np.isin(tested[MIXED], tested[name])], told[name][np.isin(tested[name], tested[MIXED])]
+        figures = (*_figures(mixed), *((np.nan, np.nan) if name == MIXED else _figures(own)))
+        table["all" if name == MIXED else name] = (len(mixed), *figures, reports[name].protocol)
     columns = ["clips", "mixed_uar", "mixed_wa", "own_uar", "own_wa", "protocol"]
     return pd.DataFrame.from_dict(table, orient="index", columns=columns)
 
 
 def _figures(predictions: pd.DataFrame) -> tuple[float, float]:
     """UAR and WA; an emotion that is predicted but not there counts as an error, without the warning."""
+    if predictions.empty:
+        return np.nan, np.nan
     emotions, predicted = predictions["emotion"], predictions["predicted"]
     return uar(emotions, predicted), float((emotions == predicted).mean())

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from .audio_formats import OTHER_FORMATS, PYAV_FORMATS, foreign_codec, id3_length, open_end, recognise_format
-from .media_files import MediaSound
+from .media_files import OGG_PAGE, UNKNOWN_LENGTH, MediaSound, last_ogg_page
 from .sounds import AudioError as AudioError
 from .sounds import Samples as Samples
 from .sounds import Sound as Sound
@@ -26,17 +26,15 @@ from .sounds import source_name as source_name
 
 # libsndfile reads what is there of a cut WAV, AIFF, AU, W64 or RF64 file and notes the difference in its log.
 _CUT_SHORT = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-# A recorder that writes to a pipe cannot know the length; it leaves one of the largest values in the header.
-_UNKNOWN_LENGTH = 0x7FFF0000
-# Likewise in FLAC; then libsndfile says the largest number of samples there is.
+# libsndfile's word for the length of a FLAC stream that does not know it: the largest number of samples there is.
 _UNKNOWN_FRAMES = 2**62
 # Some encoders count one frame too many in an MP3's Xing header.
 _MP3_FRAME = 1152
+# libsndfile's number for a codec that it does not know in a container that it does.
+_UNKNOWN_CODEC = 4
 # As much of a file as tells its format.
 _HEAD_BYTES = 4096
-# The longest page of an Ogg stream (RFC 3533).
-_OGG_PAGE = 65307
-# Bit of a page's flags, and bytes with their bits in the opposite order.
+# The mark of the last page of an Ogg stream, and bytes with their bits in the opposite order.
 _OGG_END = 4
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 # Of what comes through a pipe, this much stays in memory.
@@ -123,7 +121,7 @@ class _SndfileSound(Sound):
             If the file is truncated.
         """
         for declared, found in _CUT_SHORT.findall(self._decoder.extra_info):
-            if _UNKNOWN_LENGTH > int(declared) > int(found):
+            if UNKNOWN_LENGTH > int(declared) > int(found):
                 reason = f"is truncated: {found} of the {declared} bytes that its header promises"
                 raise AudioError(self._name, reason)
         is_short = self._n_missing > 0
@@ -132,7 +130,7 @@ class _SndfileSound(Sound):
         if is_short:
             decoded = f"{self._n_read} of {self.n_samples} samples could be decoded"
             raise AudioError(self._name, f"is truncated: {decoded}")
-        if self._decoder.format == "OGG" and not _last_page(_read_part(self._file, -_OGG_PAGE)):
+        if self._decoder.format == "OGG" and not last_ogg_page(_read_part(self._file, -OGG_PAGE)):
             raise AudioError(self._name, "is truncated: its last Ogg page is cut")
 
 
@@ -228,21 +226,34 @@ def open_sound(name: str, source: str | os.PathLike[str] | IO[bytes]) -> Iterato
         if kind in OTHER_FORMATS:
             raise AudioError(name, f"is {kind}, which is not read; convert it to WAV or FLAC")
         patch = _mend_end(file, n_bytes, kind, head)
-        if isinstance(file, str) and (patch or kind in PYAV_FORMATS or codec):
-            file = stack.enter_context(Path(file).open("rb"))
         if patch:
-            file = _Patched(file, *patch)
-        if kind and (kind in PYAV_FORMATS or codec):
-            with MediaSound(name, _without_name(file), kind, codec) as media:
-                yield media
-            return
+            file = _Patched(stack.enter_context(Path(file).open("rb")) if isinstance(file, str) else file, *patch)
+        decoder = None
         try:
-            decoder = stack.enter_context(sf.SoundFile(_without_name(file)))
-            if decoder.format == "RAW":  # a guess from an extension like .au, made of any bytes
+            if kind not in PYAV_FORMATS and not codec:
+                decoder = _open_decoder(file, kind, stack)
+                codec = "a codec that libsndfile does not know"
+            if decoder is None:
+                opened = stack.enter_context(Path(file).open("rb")) if isinstance(file, str) else file
+                yield stack.enter_context(MediaSound(name, _without_name(opened), str(kind), codec))
+            elif decoder.format == "RAW":  # a guess from an extension like .au, made of any bytes
                 raise AudioError(name, _why_undecodable(head, "no known header"))
-            yield _SndfileSound(name, file, n_bytes, decoder)
+            else:
+                yield _SndfileSound(name, file, n_bytes, decoder)
         except sf.LibsndfileError as error:
             raise AudioError(name, _why_undecodable(head, error.error_string)) from error
+
+
+def _open_decoder(file: Any, kind: str | None, stack: contextlib.ExitStack) -> Any:
+    """Open a file with libsndfile; nothing if it knows the container, but not the codec."""
+    import soundfile as sf
+
+    try:
+        return stack.enter_context(sf.SoundFile(_without_name(file)))
+    except sf.LibsndfileError as error:
+        if kind is None or error.code != _UNKNOWN_CODEC:
+            raise
+        return None
 
 
 def _open(name: str, source: Any, stack: contextlib.ExitStack) -> tuple[Any, bytes]:
@@ -320,17 +331,12 @@ def _mend_end(file: Any, n_bytes: int, kind: str | None, head: bytes) -> tuple[i
     length_at = open_end(kind, head, n_bytes)
     if length_at is not None:
         return length_at, b"\xff" * 4
-    page = _last_page(_read_part(file, -_OGG_PAGE)) if kind == "Ogg" else b""
+    tail = _read_part(file, -OGG_PAGE) if kind == "Ogg" else b""
+    page = last_ogg_page(tail)
     if not page or page[5] & _OGG_END:
         return None
     marked = page[:5] + bytes([page[5] | _OGG_END]) + page[6:22] + bytes(4) + page[26:]
-    return n_bytes - len(page), marked[:22] + _ogg_checksum(marked) + marked[26:]
-
-
-def _last_page(tail: bytes) -> bytes:
-    """Find the last page of an Ogg stream (RFC 3533); nothing if it is cut, which libsndfile does not tell."""
-    page = tail[tail.rfind(b"OggS") :]
-    return page if len(page) > 27 and len(page) == 27 + page[26] + sum(page[27 : 27 + page[26]]) else b""
+    return n_bytes - len(tail) + tail.rfind(page), marked[:22] + _ogg_checksum(marked) + marked[26:]
 
 
 def _ogg_checksum(page: bytes) -> bytes:

@@ -13,13 +13,15 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from speakers import scikit_learns_checks, speaker_matrix
 
-from sersk.models import SpeakerCalibratedClassifier
+from sersk.models import SpeakerCalibratedClassifier, speaker_folds
+from sersk.models.calibration import choose_temperature, class_scores
 
 X, Y, GROUPS = speaker_matrix(spread=3.0)
 UNSEEN, TRUTH, _ = speaker_matrix(seed=0, spread=3.0, n_speakers=9)
@@ -186,3 +188,94 @@ def test_class_weights_reach_a_classifier_without_any_of_its_own():
     weighted = SpeakerCalibratedClassifier(GaussianNB(), class_weight="balanced").fit(X, y)
     assert plain.estimator_.class_prior_.round(2).tolist() == [0.9, 0.1]
     assert weighted.estimator_.class_prior_.round(2).tolist() == [0.5, 0.5]
+
+
+def searched(svc):
+    return GridSearchCV(svc, {"C": [1.0]}, cv=2)
+
+
+@pytest.mark.parametrize("emotions", [("happy", "sad"), ("angry", "happy", "sad"), ("angry", "bored", "happy", "sad")])
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda svc: svc, lambda svc: make_pipeline(StandardScaler(), svc), searched],
+    ids=["svc", "pipeline", "search"],
+)
+def test_scores_of_pairs_become_scores_of_classes(emotions, wrap):
+    X, y, groups = speaker_matrix(emotions=emotions)
+    of_pairs, of_classes = (
+        SpeakerCalibratedClassifier(wrap(SVC(decision_function_shape=shape))).fit(X, y, groups=groups)
+        for shape in ("ovo", "ovr")
+    )
+    assert of_pairs.score(X, y) > 0.9
+    assert_allclose(of_pairs.predict_proba(X), of_classes.predict_proba(X), rtol=1e-6)
+
+
+class Shaped(Scores):
+    """Scores the classes in an order of its own, or in another shape than one column a class."""
+
+    def __init__(self, shape="reversed"):
+        self.shape = shape
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)[::-1]
+        return self
+
+    def decision_function(self, X):
+        scores = X[:, : len(self.classes_)][:, ::-1]
+        if self.shape == "column":
+            return scores[:, 1:] - scores[:, :1]
+        return scores if self.shape == "reversed" else np.hstack([scores, scores])
+
+
+def test_columns_are_found_by_their_class():
+    y = np.array(["angry", "happy", "sad"])[X[:, :3].argmax(axis=1)]
+    assert SpeakerCalibratedClassifier(Shaped()).fit(X, y, groups=GROUPS).score(X, y) == 1
+    y = np.array(["happy", "sad"])[X[:, :2].argmax(axis=1)]
+    for shape in ("reversed", "column"):
+        assert SpeakerCalibratedClassifier(Shaped(shape)).fit(X, y, groups=GROUPS).score(X, y) == 1
+
+
+def test_scores_of_another_shape_are_refused():
+    with pytest.raises(ValueError, match=r"Shaped: expected scores with one column a class, 3 here, got .* \(\d+, 6\)"):
+        SpeakerCalibratedClassifier(Shaped("twice")).fit(X, Y, groups=GROUPS)
+
+
+# --- weights and copies ---
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_weights_reach_the_classifier_and_the_temperature(class_weight):
+    weight = np.random.default_rng(0).integers(0, 4, len(Y)).astype(float)
+    folds = [(np.flatnonzero(s != GROUPS), np.flatnonzero(s == GROUPS)) for s in np.unique(GROUPS)]
+    weighted = SpeakerCalibratedClassifier(GaussianNB(), cv=folds, class_weight=class_weight)
+    weighted.fit(X, Y, sample_weight=weight)
+    again = np.repeat(np.arange(len(Y)), weight.astype(int))
+    place = [(np.flatnonzero(np.isin(again, train)), np.flatnonzero(np.isin(again, test))) for train, test in folds]
+    repeated = SpeakerCalibratedClassifier(GaussianNB(), cv=place, class_weight=class_weight).fit(X[again], Y[again])
+    assert weighted.temperature_ == pytest.approx(repeated.temperature_, rel=1e-6)
+    assert_allclose(weighted.predict_proba(UNSEEN), repeated.predict_proba(UNSEEN), rtol=1e-5)
+    plain = SpeakerCalibratedClassifier(GaussianNB(), cv=folds, class_weight=class_weight).fit(X, Y)
+    assert not np.allclose(weighted.predict_proba(UNSEEN), plain.predict_proba(UNSEEN), rtol=1e-3)
+
+
+def test_a_classifier_without_weights_says_so():
+    with pytest.raises(TypeError, match="LinearDiscriminantAnalysis does not support sample weights"):
+        SpeakerCalibratedClassifier(LinearDiscriminantAnalysis()).fit(X, Y, sample_weight=np.ones(len(Y)))
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS], ids=["unknown", "known"])
+def test_the_temperature_is_chosen_on_unaltered_clips(groups):
+    """Copies train where their clip trains, but who is right on noise is not who is right on speech."""
+    noisy = X + np.random.default_rng(1).normal(0, 8, X.shape)
+    both, sources = np.concatenate([X, noisy]), np.concatenate([np.arange(len(X)), ~np.arange(len(X))])
+    twice = None if groups is None else np.tile(groups, 2)
+    model = SpeakerCalibratedClassifier(GaussianNB()).fit(both, np.tile(Y, 2), groups=twice, sources=sources)
+    folds = speaker_folds(Y, groups)
+    scores, held = [], np.concatenate([test for _, test in folds])
+    for train, test in folds:
+        part = np.concatenate([train, len(X) + train])
+        scores.append(class_scores(GaussianNB().fit(both[part], np.tile(Y, 2)[part]), X[test], model.classes_))
+    expected = choose_temperature(np.concatenate(scores), np.searchsorted(model.classes_, Y[held]))
+    assert model.temperature_ == pytest.approx(expected, rel=1e-6)
+    blind = SpeakerCalibratedClassifier(GaussianNB()).fit(both, np.tile(Y, 2), groups=twice)
+    assert abs(np.log(model.temperature_ / blind.temperature_)) > 0.05

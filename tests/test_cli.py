@@ -457,6 +457,25 @@ def test_a_gender_with_one_speaker_is_told_to_be_no_fair_match(tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
+def test_clips_without_a_speaker_are_no_speaker_and_are_warned_of(couples):
+    table = pd.read_csv(couples / "manifest.csv").assign(file=lambda table: [couples / file for file in table["file"]])
+    table.assign(speaker=table["speaker"].where(table.index > 1)).drop(columns="corpus").to_csv("some.csv", index=False)
+    result = fit("some.csv")
+    assert result.exit_code == 0
+    (warning,) = (line for line in result.stderr.splitlines() if line.startswith("warning: "))
+    assert warning.startswith("warning: clips without a speaker: 2 of 24; they may be of a speaker who is trained on, ")
+    assert "24 clips, 3 emotions, 4 speakers; 2 clips without a speaker\n" in result.stderr
+    assert "leave one speaker out, 4 speakers; not tested: 2 clips without a speaker" in result.stdout
+    card = read_card("model.sersk")
+    assert (card["n_clips"], card["n_speakers"]) == (24, 4)
+    audited = sersk("audit", "some.csv", "--no-leak", "--jobs", 1)
+    assert "\n4 speakers: 4 to 6 clips each\n" in audited.stdout
+    assert (
+        "WARNING [2 clips] speakers of some clips are unknown: they may be of one who is trained on" in audited.stdout
+    )
+
+
+@pytest.mark.filterwarnings("default")
 def test_clips_of_unknown_gender_are_told_and_without_any_the_cure(couples, tmp_path):
     table = pd.read_csv(couples / "manifest.csv").assign(file=lambda table: [couples / file for file in table["file"]])
     table.assign(gender=table["gender"].where(table.index > 0)).to_csv("some.csv", index=False)
@@ -771,6 +790,25 @@ def test_no_file_name_breaks_the_output(model, tmp_path):
     assert errors(sersk("predict", "none\n\x1b31m.wav", "--model", model)) == [
         r"error: none\n\x1b31m.wav: no such file"
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("given", ["some clips", "some clips/*"])
+def test_a_folder_drops_no_audio_in_silence(given, model, folder):
+    write_clip(folder / "no extension")
+    (folder / "phone.weird").write_bytes(b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm" + b"\0" * 99)
+    (folder / "gone.m4a").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.wav")
+    result = sersk("predict", given, "--model", model)
+    assert result.exit_code == 1
+    assert [Path(line.split("\t")[0]).name for line in result.stdout.splitlines()] == [
+        "a.wav", "bär b.wav", "c.wav", "no extension",
+    ]  # fmt: skip
+    told = {Path(line.removeprefix("error: ").split(": ")[0]).name: line for line in errors(result)}
+    assert {*told} == {"gone.m4a", "phone.weird", "pipe.wav", "text.wav", "void.wav"}
+    assert told["pipe.wav"].endswith("is no regular file")
+    assert told["gone.m4a"].endswith("no such file")
+    assert result.stderr.endswith("\n5 of 9 clips could not be read\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import rankdata
 
 from sersk.evaluation import EvaluationReport
 from sersk.evaluation.comparison import compare, rank_models
-from sersk.evaluation.metrics import count_by, interval_over_speakers, uar_of
+from sersk.evaluation.metrics import count_by, interval_over_speakers, number_speakers, uar_of
 
 LABELS = np.array(["angry", "happy", "sad"])
 N = 300
@@ -70,6 +70,14 @@ def test_equal_models_do_not_differ():
 def test_where_speakers_are_unknown_clips_are_drawn():
     nobody = np.full(N, None)
     assert compare(report(0.9, 0, nobody), report(0.6, 1, nobody)).interval.low > 0
+
+
+def test_a_clip_of_an_unknown_speaker_is_drawn_by_itself():
+    some = np.where(np.arange(N) % 7 == 0, None, SPEAKERS)
+    found = compare(report(0.9, 0, some), report(0.6, 1, some))
+    by_hand = np.where(np.arange(N) % 7 == 0, [f"z{k:04d}" for k in range(N)], SPEAKERS)
+    assert found == compare(report(0.9, 0, by_hand), report(0.6, 1, by_hand))
+    assert_array_equal(number_speakers(["b", "", None, "a", "b"]), [1, 3, 4, 0, 1])
 
 
 def test_other_clips_are_refused():

@@ -496,7 +496,7 @@ AS_SPREADSHEETS_WRITE = {
     "blanks": " file , emotion,speaker \nclips/a.wav , sad , F1\n clips/b.wav, Angry ,F2 \n",
     "synonyms": "File Path,Emotion Label,Speaker-ID\nclips/a.wav,sad,F1\nclips/b.wav,angry,F2\n",
     "german": "Dateiname;LABEL;Sprecher\nclips\\a.wav;traurig;F1\nclips\\b.wav;Wut;F2\n",
-    "own-name-first": "path,file,label,emotion,actor,speaker\nx,clips/a.wav,0,sad,y,F1\nx,clips/b.wav,1,angry,y,F2\n",
+    "own-name-first": "path,File,label,EMOTION,actor,speaker\nx,clips/a.wav,0,sad,y,F1\nx,clips/b.wav,1,angry,y,F2\n",
 }
 
 
@@ -527,9 +527,11 @@ def test_a_table_of_speakers_is_read_as_a_manifest_is(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text('sep=;\nPath;"who; says";speaker;\na.wav;ann;x;\nb.wav;NA;x;\n;;;\n')
     assert read_speakers(table, "who; says") == ([tmp_path / "a.wav", tmp_path / "b.wav"], ["ann", None])
-    assert read_speakers(table, "Who says")[1] == ["ann", None]
+    assert read_speakers(table, "Who says")[1] == read_speakers(table, "whosays")[1] == ["ann", None]
     with pytest.raises(ValueError, match=r"table\.csv: no column 'voice' among 'file', 'who; says', 'speaker'"):
         read_speakers(table, "voice")
+    table.write_text("file,Actor\na.wav,ann\n")
+    assert read_speakers(table, "actor")[1] == ["ann"]
 
 
 def test_manifest_in_a_folder_is_found_and_named_after_it(manifest, tmp_path):

@@ -147,6 +147,26 @@ def test_the_mixed_model_is_compared_on_the_clips_of_each_part(speech):
     assert table["clips"][1:] @ table["mixed_wa"][1:] / 23 == pytest.approx(table.loc["all", "mixed_wa"])
 
 
+def test_only_clips_that_both_models_were_tested_on_are_compared(speech):
+    prepared = prepare(speech, by="gender")
+    places = {"mixed": [1, 2, 14, 15], "female": [0, 1, 2], "male": [0]}
+    tables = {
+        name: pd.DataFrame({"emotion": prepared[name].corpus.target[rows]}, index=rows) for name, rows in places.items()
+    }
+    for name, table in tables.items():
+        table["predicted"] = "bored" if name == "mixed" else table["emotion"]
+    tables["female"].loc[1, "predicted"] = "bored"
+    reports = {name: EvaluationReport("split", "", True, [], table) for name, table in tables.items()}
+    positions = {name: prepared[name].corpus.positions[rows] for name, rows in places.items()}
+    table = compare_reports(prepared, reports)
+    assert table["clips"].tolist() == [
+        len(np.intersect1d(positions["mixed"], positions[name])) for name in ("mixed", "female", "male")
+    ]
+    assert table.loc["female", ["clips", "mixed_wa", "own_wa"]].tolist() == [2, 0, 0.5]
+    assert table.loc["male", ["clips"]].tolist() == [0]
+    assert table.loc["male", ["mixed_wa", "own_wa"]].isna().all()
+
+
 def test_an_emotion_that_a_part_lacks_counts_as_an_error_without_a_warning(speech):
     prepared = prepare(speech, by="gender")
     tables = {name: pd.DataFrame({"emotion": one.corpus.target}) for name, one in prepared.items()}

@@ -194,6 +194,17 @@ def test_an_emotion_of_one_speaker_is_no_lack_of_all_others():
     assert "missing-emotions" not in kinds(clips[(clips["emotion"] != "sad") | (clips["speaker"] == "ours:F1")])
 
 
+def test_labels_that_differ_in_case_or_spaces_only_are_told():
+    clips = good_clips()
+    clips["emotion"] = clips["emotion"].replace("happy", "odd one")
+    clips.loc[clips["emotion"].eq("odd one") & clips["number"].eq(1), "emotion"] = "Odd_One"
+    finding = next(one for one in find_all(clips) if one.kind == "emotions-alike")
+    assert (finding.severity, finding.message) == (
+        "warning",
+        "labels that differ in case or spaces only: 'Odd_One' = 'odd one'",
+    )
+
+
 # --- speakers
 
 

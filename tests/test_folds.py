@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_array_equal
@@ -15,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from speakers import Recorder, speaker_matrix
 
 from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, fit_with_speakers, folds, speaker_folds
-from sersk.models.folds import inner_folds
+from sersk.models.folds import count_speakers, hold_out, inner_folds
 
 X, Y, GROUPS = speaker_matrix()
 
@@ -185,3 +186,45 @@ def test_the_plain_ways_of_scikit_learn(given):
     with sklearn.config_context(enable_metadata_routing=True):
         pipeline.fit(X, Y, groups=GROUPS)
     assert given == [set(GROUPS)] * 2
+
+
+# --- clips of unknown speakers
+
+UNKNOWN = np.where(np.arange(len(Y)) % 5 == 0, "", GROUPS)
+NOBODY = np.flatnonzero(UNKNOWN == "")
+
+
+@pytest.mark.parametrize("unknown", ["", None, np.nan, pd.NA], ids=repr)
+def test_clips_of_unknown_speakers_are_on_no_side(unknown):
+    groups = np.where(UNKNOWN == "", unknown, UNKNOWN.astype(object))
+    parts = speaker_folds(Y, groups, 3)
+    assert count_speakers(groups) == 6
+    assert len(parts) == 3
+    assert_array_equal(all_tested(parts), np.flatnonzero(UNKNOWN != ""))
+    for train, test in parts:
+        assert not {*GROUPS[train]} & {*GROUPS[test]}
+        assert not {*NOBODY} & {*train, *test}
+
+
+@pytest.mark.parametrize("known", [[], ["alone"]])
+def test_without_two_known_speakers_all_clips_are_split(known):
+    groups = np.full(len(Y), "", dtype=object)
+    groups[: 5 * len(known)] = [*known, ""][0]
+    assert count_speakers(groups) == len(known)
+    assert_array_equal(all_tested(speaker_folds(Y, groups, 4)), np.arange(len(Y)))
+
+
+def test_copies_of_clips_of_unknown_speakers_are_on_no_side_of_inner_folds():
+    sources = np.r_[np.arange(len(Y)), ~np.arange(len(Y))]
+    parts = inner_folds(np.tile(Y, 2), np.tile(UNKNOWN, 2), 3, sources)
+    assert len(parts) == 3
+    for train, test in parts:
+        assert not {*np.r_[NOBODY, NOBODY + len(Y)]} & {*train, *test}
+        assert {*train} & {*range(len(Y), 2 * len(Y))}
+
+
+def test_clips_of_unknown_speakers_train_what_holds_speakers_out():
+    train, test = hold_out(Y, UNKNOWN, 0.25)
+    assert {*NOBODY} <= {*train}
+    assert_array_equal(np.sort(np.r_[train, test]), np.arange(len(Y)))
+    assert not {*UNKNOWN[train]} & {*UNKNOWN[test]}

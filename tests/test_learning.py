@@ -114,6 +114,15 @@ def test_a_size_that_is_none_is_refused(size):
         learning_curve(BAYES, MATRIX, sizes=(1.0, size))
 
 
+def test_clips_of_unknown_speakers_are_drawn_for_nobody(heard):
+    groups = np.where(np.arange(len(Y)) % 6 == 1, "", GROUPS)
+    corpora = pd.DataFrame({"corpus": np.where(np.isin(GROUPS, ["s0", "s1"]), "a", "b")})
+    table = learning_curve(Listener(), Bunch(**numbered(groups), frame=corpora), sizes=(1, 1.0), n_draws=1)
+    assert table["speakers"].tolist() == [1, 8]
+    for trained, _ in heard:
+        assert not (groups[trained] == "").any()
+
+
 @pytest.mark.parametrize("groups", [None, np.repeat("s", len(Y))], ids=["unknown", "one"])
 def test_without_speakers_to_keep_apart_there_is_no_curve(groups):
     with pytest.raises(ValueError, match="A learning curve needs known speakers, and folds of unseen ones; these"):

@@ -121,6 +121,16 @@ def test_a_descriptor_that_never_changes_becomes_zero(scope, level):
         assert_allclose(np.nanstd(scaled[..., 1]), 1, rtol=0.05)
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("factor", [1e-20, 1e-8, 1e8])
+def test_the_unit_of_a_descriptor_does_not_matter(scope, factor, clips):
+    X = padded(clips)
+    expected = FrameScaler(scope).fit_transform(X)
+    scaled = FrameScaler(scope).fit_transform(X * np.float32(factor))
+    several = [len(clip) > 1 for clip in clips]  # the deviation within one frame is 0, or rounding
+    assert_allclose(scaled[several], expected[several], atol=1e-4)
+
+
 @pytest.mark.parametrize("scope", ["clip", "range"])
 def test_clips_do_not_touch_each_other(scope, clips):
     together = FrameScaler(scope).fit_transform(padded(clips))

@@ -202,3 +202,56 @@ def test_what_a_corpus_does_not_allow(given, name, message):
         return
     with pytest.raises(ValueError, match=message):
         make_protocol(given, name)
+
+
+# --- clips of unknown speakers
+
+UNKNOWN = pd.Series(np.where(np.arange(32) % 8 == 3, "", TABLE["speaker"]))
+NOBODY = np.flatnonzero(UNKNOWN == "")
+
+
+@pytest.mark.parametrize("unknown", ["", None, pd.NA], ids=repr)
+@pytest.mark.parametrize("name", ["auto", "loso", "speaker-folds", "speaker-split"])
+def test_nobody_is_no_speaker(name, unknown):
+    protocol = make_protocol(tabled(speaker=UNKNOWN.astype(object).replace("", unknown), corpus="a"), name)
+    assert protocol.speaker_independent
+    assert protocol.description.endswith(" 4 speakers; not tested: 4 clips without a speaker")
+    assert len(protocol.folds) == 4
+    assert_array_equal(np.sort(np.concatenate([test for _, test in protocol.folds])), np.flatnonzero(UNKNOWN != ""))
+    for train, test in protocol.folds:
+        assert not {*UNKNOWN[train]} & {*UNKNOWN[test]}
+        assert not {*NOBODY} & {*train}, "they may be of the speaker who is tested"
+
+
+def test_nobody_of_another_corpus_than_the_tested_one_is_trained_on():
+    for train, test in make_protocol(tabled(speaker=UNKNOWN), "loso").folds:
+        (tested,) = {*TABLE["corpus"][test]}
+        assert {*NOBODY} & {*train} == {*NOBODY[TABLE["corpus"][NOBODY] != tested]}
+        assert len(train) == 7 + 16  # the corpus' other speaker, and all of the other corpus
+
+
+def test_nobody_makes_no_second_speaker():
+    alone = tabled(speaker=np.where(np.arange(32) < 16, "a:1", ""), corpus="a")
+    assert make_protocol(alone).name == "random"
+    with pytest.raises(ValueError, match="needs two known speakers or more; this corpus has 1"):
+        make_protocol(alone, "loso")
+
+
+def test_ravdess_beside_nobody_is_not_ravdess():
+    groups = np.append(RAVDESS.groups, ["", ""])
+    given = Bunch(target=np.append(RAVDESS.target, ["sad", "happy"]), groups=groups)
+    assert make_protocol(given).name == "speaker-folds"
+    with pytest.raises(ValueError, match="needs the 24 actors of RAVDESS"):
+        make_protocol(given, "ravdess-6")
+
+
+def test_nobody_is_apart_from_other_corpora_only():
+    assert make_protocol(tabled(speaker=UNKNOWN), "corpora").speaker_independent
+    split = np.where(TABLE["speaker"] == "b:2", "test", "train")
+    for speaker in (UNKNOWN, UNKNOWN.where(split == "test", TABLE["speaker"])):
+        protocol = make_protocol(tabled(speaker=speaker, split=split), "split")
+        assert not protocol.speaker_independent
+        assert "SPEAKERS UNKNOWN" in protocol.description
+    assert make_protocol(
+        tabled(speaker=UNKNOWN.where(TABLE["corpus"] == "a", TABLE["speaker"]), split=split), "split"
+    ).speaker_independent

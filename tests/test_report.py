@@ -395,6 +395,21 @@ def test_a_corpus_without_speakers():
     assert len(report.predictions) == len(Y)
 
 
+@pytest.mark.parametrize("unknown", ["", None, np.nan, pd.NA], ids=repr)
+def test_clips_without_a_speaker_are_nobody_s(unknown):
+    groups = GROUPS.astype(object)
+    groups[::5] = unknown
+    corpus = Bunch(data=X, target=Y, groups=groups)
+    unseen = evaluate(BAYES, corpus)
+    assert unseen.predictions.index.tolist() == [k for k in range(len(Y)) if k % 5]
+    assert unseen.predictions["speaker"].tolist() == [name for k, name in enumerate(GROUPS) if k % 5]
+    mixed = evaluate(BAYES, corpus, protocol="random")
+    assert mixed.predictions["speaker"].isna().tolist() == [k % 5 == 0 for k in range(len(Y))]
+    for report in (unseen, mixed):
+        assert report.by("speaker").index.tolist() == sorted(set(GROUPS))
+        assert all(low < high for low, high in report.intervals().values())
+
+
 def test_a_table_for_data():
     report = evaluate(BAYES, Bunch(data=pd.DataFrame(X).add_prefix("x"), target=Y, groups=GROUPS, files=MATRIX.files))
     assert_array_equal(report.predictions["predicted"], evaluate(BAYES, MATRIX).predictions["predicted"])

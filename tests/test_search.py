@@ -29,7 +29,11 @@ X, Y, GROUPS = speaker_matrix(spread=2.0)
 
 NAMES, CHECKS, KEYWORDS = scikit_learns_checks(
     [SpeakerSearch(GaussianNB(), {"var_smoothing": [1e-9, 0.1]})],
-    expected={},
+    expected={
+        str(SpeakerSearch(GaussianNB(), {"var_smoothing": [1e-9, 0.1]})): {
+            "check_sample_weight_equivalence_on_dense_data": "a clip that is given twice may be on both sides of a fold"
+        }
+    },
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
@@ -16,6 +17,7 @@ from speakers import scikit_learns_checks, speaker_matrix
 
 from sersk import ClipAugmenter, SpeakerScaler, evaluate
 from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, fit_with_speakers
+from sersk.models.folds import predict_with_speakers
 
 NAMES, CHECKS, KEYWORDS = scikit_learns_checks([SpeakerScaler()], expected={})
 X, Y, GROUPS = speaker_matrix(spread=2.0)
@@ -43,7 +45,7 @@ def test_a_speaker_is_scaled_by_the_clips_given_together():
     assert_allclose(alone, scaler.transform(X, GROUPS)[his], rtol=1e-9)
 
 
-@pytest.mark.parametrize("unknown", [None, np.nan, ""], ids=repr)
+@pytest.mark.parametrize("unknown", [None, np.nan, pd.NA, pd.NaT, ""], ids=repr)
 def test_unknown_speakers_are_scaled_as_the_training_clips(unknown):
     scaler = SpeakerScaler().fit(X[:30])
     expected = StandardScaler().fit(X[:30]).transform(X)
@@ -119,3 +121,39 @@ def test_evaluation_scales_test_speakers_by_their_own_clips(name):
     assert report.uar > unknown.uar
     assert report.description.endswith("; per-speaker normalisation (uses unlabelled test clips)")
     assert unknown.description.endswith("; per-speaker normalisation (SPEAKERS UNKNOWN: as the training clips)")
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-8, 1e8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_unit_of_a_feature_does_not_matter(factor, dtype):
+    features = X.astype(dtype)
+    for groups in (GROUPS, None):
+        expected = SpeakerScaler().fit_transform(features, groups=groups)
+        scaled = SpeakerScaler().fit_transform(features * dtype(factor), groups=groups)
+        assert_allclose(scaled, expected, atol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("groups", [GROUPS, None], ids=["known", "unknown"])
+def test_clips_are_scaled_with_copies_as_without(groups):
+    """In use there are no copies: a clip must not be elsewhere in training."""
+    noisy = X + np.random.default_rng(0).normal(3, 5, X.shape)
+    both, sources = np.concatenate([X, noisy]), np.concatenate([np.arange(len(X)), ~np.arange(len(X))])
+    twice = None if groups is None else np.tile(groups, 2)
+    scaler = SpeakerScaler()
+    scaled = scaler.fit_transform(both, groups=twice, sources=sources)
+    alone = SpeakerScaler().fit(X)
+    assert_array_equal(scaled[: len(X)], alone.transform(X, groups))
+    assert_array_equal(scaler.mean_, alone.mean_)
+    assert_array_equal(SpeakerScaler().fit(both, sources=sources).scale_, alone.scale_)
+    assert_array_equal(scaled[len(X) :], SpeakerScaler().fit(noisy).transform(noisy, groups))
+
+
+@pytest.mark.parametrize("groups", [GROUPS, None], ids=["known", "unknown"])
+def test_the_classifier_behind_it_learns_from_clips_and_copies(groups):
+    """Where speakers are unknown, clips are not taken for speakers, however many copies they have."""
+    copies = [X + np.random.default_rng(k).normal(0, 1, X.shape) for k in range(6)]
+    sources = np.concatenate([np.arange(len(X)), np.tile(~np.arange(len(X)), 6)])
+    every = None if groups is None else np.tile(groups, 7)
+    model = make_pipeline(SpeakerScaler(), LinearDiscriminantAnalysis())
+    fit_with_speakers(model, np.concatenate([X, *copies]), np.tile(Y, 7), every, sources=sources)
+    assert (predict_with_speakers(model, X, groups) == Y).mean() > 0.8

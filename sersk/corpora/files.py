@@ -16,22 +16,8 @@ from sersk.audio_formats import AUDIO_EXTENSIONS, recognise_format
 _OTHER_EXTENSIONS = frozenset(
     (
         *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".pdf", ".log", ".py"),
-        *(
-            ".lab",
-            ".textgrid",
-            ".eaf",
-            ".rttm",
-            ".ctm",
-            ".stm",
-            ".trs",
-            ".srt",
-            ".vtt",
-            ".npy",
-            ".npz",
-            ".h5",
-            ".parquet",
-        ),
-        *(".png", ".jpg", ".jpeg", ".gif", ".svg", ".zip", ".gz", ".tar", ".sersk"),
+        *(".lab", ".textgrid", ".eaf", ".rttm", ".ctm", ".stm", ".trs", ".srt", ".vtt", ".sersk"),
+        *(".npy", ".npz", ".h5", ".parquet", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".zip", ".gz", ".tar"),
     )
 )
 

@@ -187,14 +187,13 @@ def _named_columns(manifest: Path, header: list[str], known: Mapping[str, str]) 
     """Give the positions of the columns that have a name, and what they are called from here on."""
     columns = {position: name for position, name in enumerate(header) if name}
     for name, others in known.items():
-        for same in ([name], [_key(name)], others.split()):  # its own name goes before others for the same
-            found = [place for place, one in columns.items() if (one if same == [name] else _key(one)) in same]
-            if len(found) > 1:
-                both = " and ".join(repr(header[place]) for place in found)
-                raise ValueError(f"{manifest}: the columns {both} may both be the {name}. Call the right one {name!r}.")
-            if found:
-                columns[found[0]] = name
-                break
+        exact = [place for place, one in columns.items() if one == name]
+        own = [place for place, one in columns.items() if _key(one) == _key(name)]
+        found = exact or own or [place for place, one in columns.items() if _key(one) in others.split()]
+        if len(found) > 1:
+            both = " and ".join(repr(header[place]) for place in found)
+            raise ValueError(f"{manifest}: the columns {both} may both be the {name}. Call the right one {name!r}.")
+        columns |= dict.fromkeys(found, name)
     twice = [name for name in columns.values() if [*columns.values()].count(name) > 1]
     if twice:
         raise ValueError(

@@ -266,10 +266,9 @@ def _describe_clips(corpus: Bunch, rows: npt.NDArray[np.intp]) -> pd.DataFrame:
     """Give file and speaker of some clips, and those of `FACTS` that are known of any."""
     files = corpus.get("files", corpus.data)
     clips: dict[str, Any] = {"file": [str(files[row]) for row in rows]}
-    clips["speaker"] = None
-    if corpus.groups is not None:
-        clips["speaker"] = np.asarray(corpus.groups, dtype=object)[rows]
-        clips["speaker"][speaker_names(clips["speaker"]) == ""] = None
+    clips["speaker"] = None if corpus.groups is None else np.asarray(corpus.groups)[rows]
+    if corpus.groups is not None and (unknown := speaker_names(clips["speaker"]) == "").any():
+        clips["speaker"] = np.where(unknown, None, clips["speaker"].astype(object))
     frame = corpus.get("frame")
     for name in FACTS:
         if frame is not None and name in frame and (values := frame[name].iloc[rows].astype(object)).notna().any():

@@ -21,6 +21,7 @@ from sersk.normalization import check_frames
 
 from .decision import Delegates
 from .folds import fit_with_speakers
+from .rows import leave_out_weightless
 
 MASKS = ("time_mask", "frequency_mask")
 _LIMITS = {method: method for method in WAVEFORM_METHODS} | {"noise": "snr"}
@@ -172,7 +173,8 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """
         y = np.asarray(validate_data(self, y=y))  # X is the estimator's affair: it may be clips
         check_classification_targets(y)
-        check_consistent_length(X, y, groups, sources, sample_weight)
+        check_consistent_length(X, y, groups, sources)
+        weight, y, X, groups, sources = leave_out_weightless(sample_weight, y, X, groups, sources)
         rows, made_of = self.with_copies(X)
         clip = clip_numbers(made_of)
         own = np.arange(len(y)) if sources is None else np.asarray(sources)
@@ -182,7 +184,7 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
             y[clip],
             None if groups is None else np.asarray(groups)[clip],
             sources=np.where(made_of < 0, ~clip_numbers(own)[clip], own[clip]),
-            sample_weight=None if sample_weight is None else np.asarray(sample_weight)[clip],
+            sample_weight=None if weight is None else weight[clip],
         )
         self.classes_ = self.estimator_.classes_
         return self

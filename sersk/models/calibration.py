@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fit_context, clone
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import _ovr_decision_function, check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
@@ -206,18 +206,38 @@ def class_scores(estimator: Any, X: npt.ArrayLike, classes: npt.NDArray[Any]) ->
     -------
     ndarray of shape (n_clips, n_classes)
         Scores, or logarithms of probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the classifier's scores are not one column a class.
     """
+    known = estimator.classes_
     if hasattr(estimator, "decision_function"):
         scores = np.asarray(_decide(estimator, X), dtype=float)
-        if scores.ndim == 1:
-            scores = np.column_stack([-scores / 2, scores / 2])
+        if _scores_pairs(estimator) and len(known) > 2:
+            scores = _ovr_decision_function(scores < 0, -scores, len(known))  # as SVC makes one column a class
+        elif scores.size == len(scores) and len(known) == 2:
+            scores = np.column_stack([-scores.ravel() / 2, scores.ravel() / 2])
     else:
         scores = np.log(np.maximum(estimator.predict_proba(X), 1e-12))
-    if len(estimator.classes_) == len(classes):
+    if scores.shape != (len(scores), len(known)):
+        raise ValueError(
+            f"{type(estimator).__name__}: expected scores with one column a class, {len(known)} here, got an array of "
+            f"shape {scores.shape}. Give a classifier whose decision_function, or predict_proba, has such columns."
+        )
+    if np.array_equal(known, classes):
         return scores
     complete = np.repeat(scores.min(axis=1, keepdims=True), len(classes), axis=1)
-    complete[:, np.searchsorted(classes, estimator.classes_)] = scores
+    complete[:, np.searchsorted(classes, known)] = scores
     return complete
+
+
+def _scores_pairs(estimator: Any) -> bool:
+    """Tell whether an SVM scores pairs of classes; it may be the end of a pipeline, or what a search has found."""
+    while inner := getattr(estimator, "best_estimator_", None) or getattr(estimator, "_final_estimator", None):
+        estimator = inner
+    return getattr(estimator, "decision_function_shape", None) == "ovo"
 
 
 def _decide(estimator: Any, X: Any) -> Any:

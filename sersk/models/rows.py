@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils import _safe_indexing, indexable
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -90,3 +91,38 @@ def weigh_clips(
     if not weight.any():
         raise ValueError("The weights of all clips are zero; there is nothing to learn from.")
     return weight
+
+
+def leave_out_weightless(
+    sample_weight: npt.ArrayLike | None, y: npt.NDArray[Any], *data: Any
+) -> tuple[npt.NDArray[np.floating[Any]] | None, npt.NDArray[Any], *tuple[Any, ...]]:
+    """
+    Leave out clips of weight 0, which some classifiers do not take for absent.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (n_clips,) or None
+        Weights of the clips.
+    y : ndarray of shape (n_clips,)
+        Labels.
+    *data : array-like of length n_clips or None
+        What else is known of the clips.
+
+    Returns
+    -------
+    tuple
+        Weights, labels and data of the other clips.
+
+    Raises
+    ------
+    ValueError
+        If all weights are zero, or do not fit the clips.
+    """
+    if sample_weight is None:
+        return (None, y, *data)
+    weight = weigh_clips(None, y, sample_weight)
+    if weight.all():
+        return (weight, y, *data)
+    kept = np.flatnonzero(weight)
+    rest = (None if one is None else _safe_indexing(one, kept) for one in indexable(*data))
+    return (weight[kept], y[kept], *rest)

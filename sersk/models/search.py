@@ -18,13 +18,14 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from .calibration import SpeakerCalibratedClassifier
 from .classical import Grid
 from .decision import Delegates
 from .folds import Folds, fit_with_speakers, inner_folds, predict_with_speakers, wants_speakers
 from .fronts import is_stateless, split_stateless
+from .rows import leave_out_weightless
 
 STRATEGIES = ("grid", "halving", "random")
 _INNER_FOLDS = 4
@@ -148,6 +149,8 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         """
         y = np.asarray(validate_data(self, y=y))  # X is the estimator's affair: it may be clips
         check_classification_targets(y)
+        check_consistent_length(X, y, groups, sources)
+        weight, y, X, groups, sources = leave_out_weightless(sample_weight, y, X, groups, sources)
         if len(np.unique(y)) < 2:
             raise ValueError("Classifier can't train when only one class is present.")
         folds = inner_folds(y, groups, _INNER_FOLDS, sources)
@@ -158,7 +161,7 @@ class SpeakerSearch(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         if not _are_stateless(fronts):
             front, back, fronts, grid = None, clone(self.estimator), {}, self.grid
         best: tuple[float, dict[str, Any], Any] | None = None
-        fit = partial(fit_with_speakers, y=y, groups=groups, sources=sources, sample_weight=sample_weight)
+        fit = partial(fit_with_speakers, y=y, groups=groups, sources=sources, sample_weight=weight)
         for setting, rows in _each_front(front, fronts, X):
             params, score = self._search(back, grid, rows, y, folds, fit)
             if best is None or score > best[0]:
