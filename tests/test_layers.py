@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parents[1] / "sersk"
 # A module imports from the rows above its own only. Inside a package (corpora, models ...) any order without a circle.
 LAYERS = [
     {"version", "plain", "atomic_files", "sound_files", "filterbanks", "dask_backend"},
-    {"raw_audio", "pitch", "distribution"},
+    {"raw_audio", "pitch", "distribution", "interruption"},
     {"audio", "measures"},
     {"descriptors", "functionals"},
     {"clip_values", "voice_activity", "windows"},
