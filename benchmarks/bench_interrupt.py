@@ -41,7 +41,12 @@ MOMENTS = {
     "fit, epochs, Ctrl-C twice": (FIT, "epoch", 10.0, [signal.SIGINT, signal.SIGINT]),
     "fit, epochs, SIGTERM": (FIT, "epoch", 10.0, [signal.SIGTERM]),
     "features by two processes": ("features many --jobs 2", "clips", 3.0, [signal.SIGINT]),
-    "evaluate by two processes": ("evaluate many --model svm --jobs 2 --cache cache", "evaluation", 3.0, [signal.SIGINT]),
+    "evaluate by two processes": (
+        "evaluate many --model svm --jobs 2 --cache cache",
+        "evaluation",
+        3.0,
+        [signal.SIGINT],
+    ),
     "benchmark": ("benchmark many --models lda,svm --jobs 2 --cache cache", "clips, ", 6.0, [signal.SIGINT]),
 }
 
@@ -52,7 +57,9 @@ def epochs_kept(folder):
     for file in folder.glob("*.npz"):
         with np.load(file) as held:
             arrays = dict(held)
-        n_epochs += len(json.loads(next(arrays[name] for name in ("facts", "told") if name in arrays).tobytes())["history"]["loss"])
+        n_epochs += len(
+            json.loads(next(arrays[name] for name in ("facts", "told") if name in arrays).tobytes())["history"]["loss"]
+        )
     return n_epochs
 
 
@@ -98,7 +105,9 @@ def interrupt(command, said, longest, signals, folder, draw):
     seconds = time.monotonic() - start
     time.sleep(0.5)
     left = len(processes_of(running.pid))
-    drafts = [str(file.relative_to(folder)) for file in folder.rglob(".*") if not file.is_dir() and "cache" not in file.parts]
+    drafts = [
+        str(file.relative_to(folder)) for file in folder.rglob(".*") if not file.is_dir() and "cache" not in file.parts
+    ]
     said = log.read_text()
     faults = [*(["worker left"] * left), *drafts, *(["traceback"] if re.search("Traceback|Fatal", said) else [])]
     if epochs_kept(checkpoint) < kept:
@@ -117,7 +126,9 @@ def main():
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            make_emotional_speech(folder / "clips", emotions=["angry", "happy", "sad"], n_speakers=3, n_repetitions=2, duration=0.6)
+            make_emotional_speech(
+                folder / "clips", emotions=["angry", "happy", "sad"], n_speakers=3, n_repetitions=2, duration=0.6
+            )
             make_emotional_speech(folder / "many", n_speakers=6, n_repetitions=8, duration=1.0)
             for moment in chosen:
                 runs = [interrupt(*MOMENTS[moment], folder, draw) for _ in range(n_runs)]

@@ -1,6 +1,20 @@
-"""Run the command line as ``python -m sersk``."""
+"""Words on a command line -> a process that runs them, as ``sersk`` or as ``python -m sersk``."""
 
-from .cli import app
+from .interruption import end, end_on_signals
+
+
+def main() -> None:
+    """Run the command line."""
+    end_on_signals()
+    from .cli import app
+
+    try:
+        app(prog_name="sersk")
+    except SystemExit as error:
+        if error.code == 130:
+            end(130)
+        raise
+
 
 if __name__ == "__main__":
-    app(prog_name="sersk")
+    main()

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DRAFTS: set[Path] = set()
+_EXCHANGE = threading.Lock()
+
+
+def remove_drafts() -> None:
+    """Remove what is being written, for a process that is about to end; a folder that is half in place gets there."""
+    _EXCHANGE.acquire(timeout=1.0)  # for good
+    for draft in tuple(_DRAFTS):
+        with suppress(OSError):
+            shutil.rmtree(draft) if draft.is_dir() else draft.unlink()
 
 
 @contextmanager
@@ -44,6 +56,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['table.csv']
     """
     target, draft = Path(path), _draft_of(path)
+    _DRAFTS.add(draft)
     try:
         with _named(target, draft):
             draft.touch(exist_ok=False)  # so that a link under this name is not followed
@@ -52,6 +65,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             draft.unlink()
+        _DRAFTS.discard(draft)
 
 
 @contextmanager
@@ -85,13 +99,16 @@ def replace_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['report']
     """
     target, draft = Path(path), _draft_of(path)
+    _DRAFTS.add(draft)
     try:
         with _named(target, draft):
             draft.mkdir()
             yield draft
-            _exchange(draft, target)
+            with _EXCHANGE:
+                _exchange(draft, target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        _DRAFTS.discard(draft)
 
 
 def _draft_of(path: str | os.PathLike[str]) -> Path:

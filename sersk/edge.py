@@ -10,11 +10,12 @@ from pathlib import Path
 
 import typer
 
+from .interruption import last_words, raise_on_signals, set_checkpoint
 from .terminal import count, say
 
 
 @contextlib.contextmanager
-def edge(checkpoint: Path | None = None) -> Iterator[None]:
+def edge(checkpoint: Path | None = None, *, ends_itself: bool = False) -> Iterator[None]:
     """
     Turn what the library raises for the user's sake into one line, here at the edge and nowhere else.
 
@@ -22,6 +23,8 @@ def edge(checkpoint: Path | None = None) -> Iterator[None]:
     ----------
     checkpoint : Path, default=None
         Folder that an interrupted command can go on from, if it is there by then.
+    ends_itself : bool, default=False
+        Whether Ctrl-C is to raise KeyboardInterrupt, in place of the end of the process of a command.
 
     Yields
     ------
@@ -33,14 +36,16 @@ def edge(checkpoint: Path | None = None) -> Iterator[None]:
     typer.Exit
         With code 130 after an interruption, 2 after an error of the user's.
     """
+    set_checkpoint(checkpoint)
+    if ends_itself:
+        raise_on_signals()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
         try:
             yield
         except BaseException as error:
             if _was_interrupted(error):
-                kept = checkpoint is not None and checkpoint.is_dir()
-                say("interrupted; the same command with --resume goes on from there" if kept else "interrupted")
+                say(last_words())
                 raise typer.Exit(130) from None
             # BrokenPipeError: the reader of our output has gone, and Typer ends without a word.
             if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError | ImportError):

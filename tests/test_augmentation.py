@@ -78,7 +78,9 @@ def test_stretching_changes_the_length_and_not_the_pitch(rate):
     stretched = alter("stretch", clip, rate)
     assert len(stretched) == round(len(clip) / rate)
     assert frequency_of(stretched) == pytest.approx(220.0, rel=0.002)
-    assert_array_equal(stretched, reference(librosa.effects.time_stretch, clip, rate=float(np.exp(np.log(rate))), n_fft=1024))
+    assert_array_equal(
+        stretched, reference(librosa.effects.time_stretch, clip, rate=float(np.exp(np.log(rate))), n_fft=1024)
+    )
     if rate == 1:
         assert_allclose(stretched, clip, atol=1e-3)
 

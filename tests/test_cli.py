@@ -7,11 +7,8 @@ import io
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -207,46 +204,6 @@ def test_an_interrupted_command_ends_with_130_and_one_word(fails_again, corpus, 
     result = fit(corpus)
     assert result.exit_code == 130
     assert result.stderr.endswith("\ninterrupted\n")
-
-
-@pytest.mark.skipif(os.name == "nt" or shutil.which("ps") is None, reason="needs SIGINT, process groups and ps")
-@pytest.mark.parametrize("whole_group", [True, False], ids=["terminal", "kill"])
-def test_ctrl_c_leaves_no_model_no_worker_and_no_traceback(whole_group, tmp_path):
-    for number in range(200):
-        emotion = tmp_path / "clips" / EMOTIONS[number % 3]
-        emotion.mkdir(parents=True, exist_ok=True)
-        write_clip(emotion / f"{number}.wav", number % 18)
-    command = [sys.executable, "-m", "sersk", "fit", "clips", "--model", "ensemble", "--jobs", "2"]
-    with (tmp_path / "err").open("wb") as stderr:
-        running = subprocess.Popen(command, stdout=stderr, stderr=stderr, start_new_session=True)
-    try:
-        # In the middle of the evaluation: while workers start, those of joblib tell of an interrupt in tracebacks.
-        wait_for(lambda: "200/200" in (tmp_path / "err").read_text())
-        time.sleep(1)
-        assert len(session(running.pid)) > 2
-        os.killpg(running.pid, signal.SIGINT) if whole_group else running.send_signal(signal.SIGINT)
-        assert running.wait(120) == 130  # a machine may be busy
-        wait_for(lambda: not session(running.pid))
-    finally:
-        running.kill()
-    said = (tmp_path / "err").read_text()
-    assert "interrupted\n" in said
-    assert "Traceback" not in said
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clips", "err"]
-
-
-def wait_for(condition, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def session(leader: int) -> list[str]:
-    """Give the processes of a session that still run; the dead ones may wait for whoever started them."""
-    table = subprocess.run(["ps", "-eo", "sess=,stat=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(maxsplit=2) for line in table.splitlines()]
-    return [row[2] for row in rows if row[0] == str(leader) and not row[1].startswith("Z")]
 
 
 @pytest.mark.filterwarnings("default")

@@ -20,7 +20,7 @@ LAYERS = [
     {"version", "plain", "audio_formats", "atomic_files", "sounds"},
     {"media_files"},
     {"sound_files", "filterbanks", "dask_backend"},
-    {"raw_audio", "pitch", "distribution"},
+    {"raw_audio", "pitch", "distribution", "interruption"},
     {"audio", "measures"},
     {"descriptors", "functionals"},
     {"clip_values", "voice_activity", "windows"},

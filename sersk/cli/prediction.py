@@ -121,7 +121,7 @@ def predict(
     A model trained with --scale speaker compares each clip with the speaker's others. It needs several clips of a
     speaker, of various emotions, and --one-speaker or --speaker-column to know whose they are.
     """
-    with edge():
+    with edge(ends_itself=timeline):
         if as_json + as_csv + (out is not None) > 1:
             raise typer.BadParameter("--json, --csv and --out exclude each other.")
         if one_speaker and speaker_column is not None:

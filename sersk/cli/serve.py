@@ -50,7 +50,7 @@ def serve(
     describes the rest; /healthz, /readyz and /metrics are for those who run it. It needs no access to other machines,
     and keeps nothing of what it is sent, on disk or in a log.
     """
-    with edge():
+    with edge(ends_itself=True):
         with starting():
             from sersk.serve.server import run_server
             from sersk.serve.service import Limits

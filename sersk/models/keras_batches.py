@@ -133,7 +133,8 @@ class Batches(keras.utils.PyDataset):
         seed: int,
     ) -> None:
         super().__init__()
-        self.X, self.target, self.weight = X, target, weight
+        # JAX computes in single precision, and warns of what asks for more.
+        self.X, self.target, self.weight = X, np.float32(target), np.float32(weight)
         self.batch_size, self.longest, self.masks, self.seed = batch_size, longest, masks, seed
         self.lengths = count_frames(X)
         self.start(0)
