@@ -98,12 +98,22 @@ def gates():
 
 @pytest.fixture(scope="module")
 def client(model, gates):
+    service = Service([model], limits=LIMITS, n_workers=1)
+    with contextlib.ExitStack() as stack:
+        with without_loops_of_gradio():
+            client = stack.enter_context(served(service, page=True, token="hush"))
+        client.headers.update(TOKEN)
+        yield client
+        with without_loops_of_gradio():
+            stack.close()
+
+
+@contextlib.contextmanager
+def without_loops_of_gradio():
+    """It leaves event loops open, which would be an error in whatever test is next."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of event loops that Gradio leaves, until they are collected
-        with served(Service([model], limits=LIMITS, n_workers=1), page=True, token="hush") as client:
-            client.headers.update(TOKEN)
-            gc.collect()
-            yield client
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
         gc.collect()
 
 
@@ -206,17 +216,12 @@ they do, then add them to REFUSED here, or let them in at sersk/serve/page_gate.
     )
 
 
-def targets(template):
-    filled = re.sub(r"\{\w+(:path)?\}", "predict", template)
-    return filled, filled + "/", filled.replace("predict", "..%2f..%2fetc%2fpasswd"), filled.replace("/", "//", 1)
-
-
-@pytest.mark.parametrize("path", sorted(REFUSED - {"/openapi.json", "/docs", "/docs/oauth2-redirect"}))
-def test_a_route_that_the_page_does_not_need_is_refused(client, reached, path):
-    for target in targets(path):
-        for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
-            status, _ = raw(client, method, target, b"{}")
-            assert status == 404, (method, target)
+def test_routes_that_the_page_does_not_need_are_refused(client, reached):
+    for path in REFUSED - {"/openapi.json", "/docs", "/docs/oauth2-redirect"}:
+        filled = re.sub(r"\{\w+(:path)?\}", "predict", path)
+        for target in (filled, filled + "/", filled.replace("predict", "..%2f..%2fetc%2fpasswd")):
+            for method in ("GET", "POST", "OPTIONS"):
+                assert problem_of(client.request(method, target))[0] == 404, (method, target)
     assert reached == []
 
 

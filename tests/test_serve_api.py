@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import logging
@@ -25,11 +26,12 @@ from serving import as_file, problem_of, served, speech
 
 from sersk import make_emotional_speech, predict_emotions, save_model, stream_emotions
 from sersk.serve import service as services
+from sersk.serve.api import create_app
 from sersk.serve.service import Limits, Service
 
 EMOTIONS = ["angry", "happy", "sad"]
 GOOD = as_file(speech())
-LIMITS = Limits(max_bytes=2**21, max_seconds=20, max_recording_seconds=60, max_clips=4, timeout=30)
+LIMITS = Limits(max_bytes=2**21, max_seconds=20, max_recording_seconds=60, max_clips=4, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def client(service):
 
 def raw_connection(client):
     """Connect as a client that does as it likes."""
-    return socket.create_connection((client.base_url.host, client.base_url.port), timeout=30)
+    return socket.create_connection((client.base_url.host, client.base_url.port), timeout=300)
 
 
 def assert_goes_on(client):
@@ -392,6 +394,33 @@ def test_a_token_keeps_others_out(models):
         assert client.post("/v1/predict", content=GOOD, headers=bearer).status_code == 200
         assert client.get("/docs", auth=("anybody", "s3cret")).status_code == 200, "browsers know Basic only"
         assert client.get("/openapi.json", headers=bearer).json()["components"]["securitySchemes"]
+
+
+@pytest.mark.parametrize(
+    ("token", "forms"),
+    [
+        ("gréen", ["gréen".encode(), "gréen".encode("latin-1")]),
+        ("ключ 🔑", ["ключ 🔑".encode()]),
+        (" plain\n", [b"plain", b" plain "]),
+        ("a:b", [b"a:b"]),
+    ],
+)
+def test_a_token_of_any_signs_lets_those_in_who_know_it(models, token, forms):
+    with served(Service(models[:1], limits=LIMITS, n_workers=1), token=token) as client:
+        for form in forms:
+            for sent in (b"Bearer " + form, b"bearer  " + form, b"Basic " + base64.b64encode("né:".encode() + form)):
+                assert client.get("/v1/models", headers={"Authorization": sent}).status_code == 200, sent
+        for form in (b"", b"gr", "gréen".encode("utf-16"), forms[0] + b"x", forms[0][:-1], b"\xff\xfe"):
+            for sent in (b"Bearer " + form, b"Basic " + base64.b64encode(b"me:" + form), b"Basic " + form, form):
+                assert client.get("/v1/models", headers={"Authorization": sent}).status_code == 401, sent
+        challenge = client.get("/v1/models").headers.get_list("www-authenticate")
+        assert challenge == ["Bearer", 'Basic realm="sersk", charset="UTF-8"']
+
+
+@pytest.mark.parametrize("token", ["", " ", "\n\t"])
+def test_an_empty_token_is_refused(service, token):
+    with pytest.raises(ValueError, match="token is empty"):
+        create_app(service, token=token, page=False)
 
 
 def test_the_pages_of_the_description_load_nothing_from_other_machines(client):
