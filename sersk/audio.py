@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import reprlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from numbers import Real
 from typing import IO, Any, TypeAlias
 
@@ -126,21 +127,22 @@ def stream_audio(source: AudioSource | RawAudio, sr: int = 16000) -> Iterator[Wa
     n_read = n_given = 0
     rate: float = sr
     try:
-        for block, rate in _blocks(name, source):
-            mixed = _mix(block)
-            bad = _first_bad(mixed)
-            piece = np.ascontiguousarray(mixed[:bad])
-            n_read += len(piece)
-            if rate != sr:
-                import soxr
+        with contextlib.closing(_blocks(name, source)) as blocks:
+            for block, rate in blocks:
+                mixed = _mix(block)
+                bad = _first_bad(mixed)
+                piece = np.ascontiguousarray(mixed[:bad])
+                n_read += len(piece)
+                if rate != sr:
+                    import soxr
 
-                resampler = resampler or soxr.ResampleStream(rate, sr, 1, dtype="float32", quality="HQ")
-                piece = resampler.resample_chunk(piece)
-                n_given += len(piece)
-            if len(piece):
-                yield piece
-            if bad is not None:
-                raise _bad_value(name, mixed[bad], n_read)
+                    resampler = resampler or soxr.ResampleStream(rate, sr, 1, dtype="float32", quality="HQ")
+                    piece = resampler.resample_chunk(piece)
+                    n_given += len(piece)
+                if len(piece):
+                    yield piece
+                if bad is not None:
+                    raise _bad_value(name, mixed[bad], n_read)
     except AudioError as error:
         fault = error
     if resampler is not None:
@@ -152,11 +154,12 @@ def stream_audio(source: AudioSource | RawAudio, sr: int = 16000) -> Iterator[Wa
         raise AudioError(name, "holds no samples")
 
 
-def _blocks(name: str, source: Any) -> Iterator[tuple[Waveform, float]]:
+def _blocks(name: str, source: Any) -> Generator[tuple[Waveform, float], None, None]:
     """Read samples of shape (n_samples,) or (n_samples, n_channels), and tell their rate."""
     if isinstance(source, RawAudio):
-        for block in source.blocks():
-            yield block, source.sr
+        with contextlib.closing(source.blocks()) as blocks:
+            for block in blocks:
+                yield block, source.sr
     elif isinstance(source, tuple):
         samples, rate = _take_pair(name, source)
         size = _block_size(samples.shape[1] if samples.ndim > 1 else 1, rate)

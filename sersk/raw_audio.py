@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -72,7 +72,7 @@ class RawAudio:
         """Name of the file, for messages."""
         return source_name(self.file)
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self) -> Generator[Samples, None, None]:
         """
         Read what is there, as soon as it is there.
 

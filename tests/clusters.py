@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_info
 from sersk.audio import load_audio
 from sersk.clips import DerivedClip, clip_source
 
-_PATIENCE_S = 60
+_PATIENCE_S = 300
 
 
 def wait_until(done: Callable[[], object]) -> None:

@@ -28,7 +28,7 @@ def served(service: Service, **options: Any) -> Iterator[httpx.Client]:
     try:
         wait_until(lambda: server.started and service.is_ready)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300, trust_env=False) as client:
             yield client
     finally:
         server.should_exit = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import pickle
@@ -699,7 +700,22 @@ def test_a_stream_has_a_rate(write):
         next(stream_audio(write(signal()), sr=0))
 
 
-def test_a_stream_that_is_left_closes_its_file(write, small_blocks):
-    pieces = stream_audio(write(signal(9000)))
+@pytest.mark.parametrize("kind", ["file", "raw"])
+def test_a_stream_that_is_left_closes_its_file(write, dump, small_blocks, monkeypatch, kind):
+    opened = []
+
+    def noting(make):
+        return lambda *args, **kwargs: opened.append(make(*args, **kwargs)) or opened[-1]
+
+    monkeypatch.setattr(sf, "SoundFile", noting(sf.SoundFile))
+    monkeypatch.setattr(Path, "open", noting(Path.open))
+    # What is held here is not closed for want of a reference.
+    monkeypatch.setattr(sersk.audio, "_blocks", noting(sersk.audio._blocks))
+    monkeypatch.setattr(RawAudio, "blocks", noting(RawAudio.blocks))
+    source = write(signal(9000)) if kind == "file" else RawAudio(dump(bytes(2**20), "x.pcm"), 8000)
+    opened.clear()
+    pieces = stream_audio(source)
     next(pieces)
-    pieces.close()  # an open file would be a ResourceWarning, and so an error
+    assert len(opened) >= 2
+    pieces.close()
+    assert all(one.gi_frame is None if inspect.isgenerator(one) else one.closed for one in opened)

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 pytest.importorskip("fastapi", reason="needs an extra: pip install 'sersk[serve]'")
 
 import httpx
+import uvicorn
 from serving import as_file, speech
 
 from sersk import cli, make_emotional_speech, save_model
@@ -44,7 +45,7 @@ def serving(folder, *arguments, n_workers=1, **environment):
         wait_until(lambda: process.poll() is not None or "listens at" in log.read_text())
         found = re.search(r"listens at (http://\S+),", log.read_text())
         assert found, log.read_text()
-        with httpx.Client(base_url=found[1].replace("0.0.0.0", "127.0.0.1"), timeout=60, trust_env=False) as client:
+        with httpx.Client(base_url=found[1].replace("0.0.0.0", "127.0.0.1"), timeout=300, trust_env=False) as client:
 
             def is_ready():
                 with contextlib.suppress(httpx.TransportError):
@@ -138,7 +139,7 @@ def test_a_signal_ends_it_and_its_workers_in_good_order(tmp_path, model, number,
         workers = children(process.pid)
         assert client.post("/v1/predict", content=GOOD).status_code == 200
         os.killpg(process.pid, number) if whole_group else process.send_signal(number)
-        assert process.wait(30) == code
+        assert process.wait(300) == code
         wait_until(lambda: not any(map(is_alive, workers)))
     said = log.read_text().splitlines()
     assert said[0].startswith("sersk listens at")
@@ -180,6 +181,19 @@ def test_a_token_from_the_environment_and_a_note_where_there_is_none(tmp_path, m
     with serving(tmp_path, "--model", model, "--host", "0.0.0.0") as (_, client, log):
         assert client.post("/v1/predict", content=GOOD).status_code == 200
         assert "note: whoever reaches this address" in log.read_text()
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n"])
+def test_an_empty_token_lets_nobody_in_and_an_empty_host_is_none(model, monkeypatch, blank):
+    """Such as `SERSK_TOKEN=$(cat missing)` gives: it was to keep others out."""
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: pytest.fail("it serves"))
+    ways = [(["--token", blank], {}), ([], {"SERSK_TOKEN": blank}), (["--host", blank], {})]
+    for arguments, environment in ways:
+        command = ["serve", "--model", str(model), "--port", "0", "--no-page", *arguments]
+        result = CliRunner().invoke(cli.app, command, env=environment)
+        assert result.exit_code == 2, result.output
+        what = "host" if "--host" in arguments else "token"
+        assert result.stderr.startswith(f"error: The {what} is empty")
 
 
 def test_what_keeps_it_from_serving_is_one_line(started, tmp_path, model):

@@ -47,7 +47,7 @@ def run(work, *models, **options):
         service = Service(models, **options)
         await service.start()
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(300):
                 while not service.is_ready:
                     await asyncio.sleep(0.02)
                 return await work(service)
@@ -59,7 +59,7 @@ def run(work, *models, **options):
 
 
 async def until(done):
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not done():
             await asyncio.sleep(0.02)
 

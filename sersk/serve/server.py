@@ -20,10 +20,11 @@ from fastapi import FastAPI
 from sersk.terminal import say
 
 from .api import create_app
+from .guard import check_token
 from .service import Limits, Service
 
 _GRACE = 10  # seconds for requests that are being worked off when the service is to end
-_PATIENCE = 10  # seconds after that, when one hangs so that nothing else goes on
+_PATIENCE = 20  # seconds after that, when one hangs so that nothing else goes on
 
 
 def run_server(
@@ -65,6 +66,7 @@ def run_server(
     KeyboardInterrupt
         After an end by Ctrl-C.
     """
+    token = None if token is None else check_token(token)
     with _listen(host, port) as listener, _ending_by_sigterm():
         app = create_app(Service(models, limits=limits, n_workers=n_workers), token=token, page=page)
         if token is None and not _is_loopback(listener.getsockname()[0]):
