@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -17,7 +18,16 @@ from typing import IO, Any
 
 import numpy as np
 
-from .audio_formats import OTHER_FORMATS, PYAV_FORMATS, foreign_codec, id3_length, open_end, recognise_format
+from .audio_formats import (
+    LIBSNDFILE_EXTENSIONS,
+    OTHER_FORMATS,
+    PYAV_EXTENSIONS,
+    PYAV_FORMATS,
+    foreign_codec,
+    id3_length,
+    open_end,
+    recognise_format,
+)
 from .media_files import OGG_PAGE, UNKNOWN_LENGTH, MediaSound, last_ogg_page
 from .sounds import AudioError as AudioError
 from .sounds import Samples as Samples
@@ -189,6 +199,19 @@ def is_pipe(path: str | os.PathLike[str]) -> bool:
         return stat.S_ISFIFO(Path(path).stat().st_mode)
     except (OSError, ValueError):
         return False
+
+
+def readable_extensions() -> list[str]:
+    """
+    List the usual extensions of files that can be read here.
+
+    Returns
+    -------
+    list of str
+        Such as ".wav"; those of phones and browsers if PyAV is installed.
+    """
+    has_pyav = importlib.util.find_spec("av") is not None
+    return sorted(LIBSNDFILE_EXTENSIONS | (PYAV_EXTENSIONS if has_pyav else frozenset()))
 
 
 @contextlib.contextmanager

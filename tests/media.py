@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,7 +43,3 @@ def encode(samples, rate, container, codec, bit_rate=None, video=False, **option
                     file.mux(picture.encode(image))
                 file.mux(picture.encode(None))
         return path.read_bytes()
-
-
-def opened(content):
-    return io.BytesIO(content)

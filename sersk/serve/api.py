@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from sersk.sound_files import readable_extensions
 from sersk.version import __version__
 
 from .guard import Guard, as_dict, as_response, check_token
@@ -27,7 +28,10 @@ from .service import Prediction, ServedModel, Service
 _CARD = ("corpora", "n_clips", "n_speakers", "licence", "metrics")
 _DIGITS = 6  # as `sersk predict --json` tells them
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_KINDS = " ".join(kind[1:] for kind in readable_extensions())
+_BINARY = {
+    "schema": {"type": "string", "format": "binary", "description": f"Audio, told by its content; read are {_KINDS}."}
+}
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 ModelName = Annotated[str | None, Query(description="Name of the model, of those of /v1/models.", max_length=256)]

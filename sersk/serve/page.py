@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sersk.segments import merge_windows
+from sersk.sound_files import readable_extensions
 
 from .charts import (
     show_answer,
@@ -46,7 +47,7 @@ _STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 _VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
 # Phones would show the page as wide as what is scrolled in it. Gradio confines `css` to its own container.
 _HEAD = "<style>html, body { overflow-x: clip; }</style>"
-_KINDS = [".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au"]
+_KINDS = readable_extensions()
 _WAITING = show_notice("The emotion will stand here.")
 _KEPT = 600  # seconds that an upload stays, for the player
 _LOOK = 60  # seconds between two looks at what is older
