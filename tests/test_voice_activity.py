@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sersk import load_audio, make_emotional_speech
 from sersk.voice_activity import VoiceActivity, measure_speech
 
 SR = 16000
@@ -135,3 +136,8 @@ def test_a_short_clip_is_its_own_window(speechlike):
         waveform = speechlike(n, seed=1)
         assert measure_speech(waveform, SR) == (share(waveform), share(waveform))
     assert measure_speech(np.zeros(1000), SR) == (0.0, 0.0)
+
+
+def test_the_monotonous_voices_of_the_demo_are_speech(tmp_path):
+    corpus = make_emotional_speech(tmp_path, emotions=("sad", "bored"), n_speakers=4, n_repetitions=2)
+    assert min(measure_speech(load_audio(file), SR)[1] for file in corpus.data) > 0.3
