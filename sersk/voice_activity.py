@@ -22,7 +22,7 @@ _LOWEST = 70.0  # Hz
 _FLOOR = 10 ** (-70 / 20)  # full scale is 1; nobody who speaks into a microphone is so quiet
 _SHORTEST = 2  # voiced frames in a row; a single one is chance
 # So many voiced frames after each other whose F0 stays within so many semitones are hum or a dial tone.
-_STEADY, _STEADY_SEMITONES = 15, 0.8
+_STEADY, _STEADY_SEMITONES = 15, 0.4
 _REACH = 6  # frames before and after voiced ones that count as speech, too: consonants, and what is between syllables
 _BLOCK = 256
 

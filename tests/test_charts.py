@@ -18,7 +18,7 @@ EVIL = "<script>alert(1)</script>\"'&"
 
 
 def prediction(chances, emotion, model="lda"):
-    return Prediction(model, emotion, chances.get(emotion), chances, 3.25)
+    return Prediction(model, emotion, chances.get(emotion), chances, 0.9, 3.25)
 
 
 class Reader(HTMLParser):
@@ -62,8 +62,16 @@ def test_a_group_is_named_by_the_sum_of_its_emotions():
     assert page.all("svg") == [], "two spokes make no area"
 
 
+@pytest.mark.parametrize("view", ["all", "three"])
+def test_no_speech_stands_in_the_place_of_the_emotion(view):
+    page = Reader(charts.show_answer(Prediction("lda", None, None, {}, 0.02, 3.25), view))
+    assert "no speech" in page.text
+    assert "3.2 s of audio, model lda" in page.text
+    assert (page.all("svg"), page.all("table")) == ([], [])
+
+
 def test_a_model_without_probabilities_has_an_answer_all_the_same():
-    page = Reader(charts.show_answer(Prediction("svm", "calm", None, {}, 1.0), "three"))
+    page = Reader(charts.show_answer(Prediction("svm", "calm", None, {}, 1.0, 1.0), "three"))
     assert "neutral this model tells no probabilities" in page.text
     assert page.all("table") == []
 

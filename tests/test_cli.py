@@ -714,13 +714,13 @@ def test_predict_shows_all_probabilities(folder, model):
     for line, row in zip(plain.stdout.splitlines(), expected, strict=True):
         assert line.split("\t")[3:] == [f"{name} {chance:.2f}" for name, chance in zip(EMOTIONS, row, strict=True)]
     table = pd.read_csv(io.StringIO(sersk("predict", *files, "--model", model, "--proba", "--csv").stdout))
-    assert table.columns.tolist() == ["file", "emotion", "probability", *EMOTIONS]
+    assert table.columns.tolist() == ["file", "speech", "emotion", "probability", *EMOTIONS, "reason"]
     np.testing.assert_allclose(table[EMOTIONS], expected, atol=1e-6)
     np.testing.assert_allclose(table["probability"], expected.max(axis=1), atol=1e-6)
     lines = sersk("predict", *files, "--model", model, "--proba", "--json").stdout.splitlines()
     for line, row, file in zip(lines, expected, files, strict=True):
         record = json.loads(line)
-        assert list(record) == ["file", "emotion", "probability", "probabilities"]
+        assert list(record) == ["file", "speech", "emotion", "probability", "probabilities"]
         assert (record["file"], list(record["probabilities"])) == (file, EMOTIONS)
         np.testing.assert_allclose(list(record["probabilities"].values()), row, atol=1e-6)
 
@@ -738,7 +738,7 @@ def test_no_file_name_breaks_the_output(model, tmp_path):
     assert [row["file"] for row in rows] == names
     lines = sersk("predict", *names, "--model", model, "--json").stdout.split("\n")[:-1]
     assert [json.loads(line)["file"] for line in lines] == names
-    assert list(json.loads(lines[0])) == ["file", "emotion", "probability"]
+    assert list(json.loads(lines[0])) == ["file", "speech", "emotion", "probability"]
     assert "ümläut" in lines[-1]
     table = "features", *names, "--features", "means-180", "--jobs", 1, "--out"
     for out, read in [("t.csv", pd.read_csv), ("t.parquet", pd.read_parquet)]:
@@ -789,7 +789,7 @@ def test_output_that_has_no_umlauts_gets_escapes(model, folder):
 def test_where_no_clip_can_be_read_there_are_no_results(form, folder, model):
     result = sersk("predict", folder / "void.wav", "--model", model, *form)
     assert result.exit_code == 1
-    assert result.stdout == ("file,emotion,probability\n" if form == ["--csv"] else "")
+    assert result.stdout == ("file,speech,emotion,probability,reason\n" if form == ["--csv"] else "")
 
 
 def test_patterns_match_files_and_what_yields_none_is_told(folder, model):
@@ -858,16 +858,22 @@ def test_labels_may_be_numbers_or_the_names_of_columns(folder, tmp_path):
         assert json.loads(result.stdout)["emotion"] == names[2]
         assert list(json.loads(result.stdout)["probabilities"]) == [str(name) for name in fitted.classes_]
         result = sersk("predict", "some clips/c.wav", "--model", "odd.sersk", "--csv")
-        assert result.stdout.startswith(f"file,emotion,probability\nsome clips/c.wav,{names[2]},1.0")
+        assert result.stdout.startswith(
+            f"file,speech,emotion,probability,reason\nsome clips/c.wav,1.000000,{names[2]},1.0"
+        )
 
 
 def test_a_model_without_probabilities_names_emotions_only(folder):
     save_model(make_pipeline(cheap_features(), SVC()).fit(waveforms(), EMOTIONS * 6), "svc.sersk")
     file = "some clips/c.wav"
     assert sersk("predict", file, "--model", "svc.sersk").stdout == f"{file}\tsad\n"
-    assert sersk("predict", file, "--model", "svc.sersk", "--csv").stdout == f"file,emotion\n{file},sad\n"
+    assert (
+        sersk("predict", file, "--model", "svc.sersk", "--csv").stdout
+        == f"file,speech,emotion,reason\n{file},1.000000,sad,\n"
+    )
     assert json.loads(sersk("predict", file, "--model", "svc.sersk", "--json").stdout) == {
         "file": file,
+        "speech": 1.0,
         "emotion": "sad",
     }
     result = sersk("predict", file, "--model", "svc.sersk", "--proba")
@@ -877,7 +883,83 @@ def test_a_model_without_probabilities_names_emotions_only(folder):
 def test_json_and_csv_exclude_each_other(folder, model):
     result = sersk("predict", folder, "--model", model, "--json", "--csv")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--json and --csv exclude each other." in result.stderr
+    assert "--json, --csv and --out exclude each other." in result.stderr
+
+
+@pytest.fixture
+def silence(folder: Path) -> str:
+    wavfile.write(folder / "silence.wav", 16000, np.zeros(16000, dtype=np.int16))
+    return str(Path("some clips", "silence.wav"))
+
+
+def test_silence_has_no_emotion_and_is_no_failure(silence, model):
+    result = sersk("predict", silence, "--model", model)
+    assert (result.exit_code, result.stdout, result.stderr) == (0, f"{silence}\tno speech\n", "")
+    result = sersk("predict", silence, "some clips/a.wav", "--model", model, "--json", "--proba")
+    silent, spoken = map(json.loads, result.stdout.splitlines())
+    assert silent == {"file": silence, "speech": 0.0, "emotion": None, "reason": "no speech"}
+    assert (spoken["emotion"], spoken["speech"], "reason" in spoken) == ("angry", 1.0, False)
+    rows = read(sersk("predict", silence, "some clips/a.wav", "--model", model, "--csv", "--proba"))
+    assert rows.columns.tolist() == ["file", "speech", "emotion", "probability", *EMOTIONS, "reason"]
+    assert rows.iloc[0, 2:-1].isna().all()
+    assert rows["reason"].fillna("").tolist() == ["no speech", ""]
+    for clip in (silence, "some clips/a.wav"):
+        anyway = sersk("predict", clip, "--min-speech", 0, "--model", model)
+        assert (anyway.exit_code, anyway.stdout.split("\t")[1] in EMOTIONS) == (0, True)
+    assert sersk("predict", silence, "--min-speech", 2, "--model", model).exit_code == 2
+
+
+@pytest.mark.parametrize("what", [[], ["--timeline"]], ids=["clips", "timeline"])
+def test_results_go_to_a_file_of_the_form_that_its_name_says(silence, model, what):
+    call = ["predict", "some clips/a.wav", silence, *what, "--model", model, "--proba"]
+    for name, form in (("out.csv", "--csv"), ("out.jsonl", "--json")):
+        result = sersk(*call, "--out", name)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"2 clips: {name}\n")
+        assert Path(name).read_text(encoding="utf-8") == sersk(*call, form).stdout
+    assert sersk(*call, "--out", "out.parquet").exit_code == 0
+    table, expected = pd.read_parquet("out.parquet"), pd.read_csv("out.csv")
+    assert table.columns.tolist() == expected.columns.tolist()
+    for name in expected:
+        numbers = expected[name].dtype.kind == "f" and name != "emotion"
+        left, right = (one[name].fillna(-1 if numbers else "") for one in (table, expected))
+        assert left.tolist() == (pytest.approx(right.tolist(), abs=1e-5) if numbers else right.tolist())
+    assert sorted(path.name for path in Path().glob("*out.*")) == ["out.csv", "out.jsonl", "out.parquet"]
+
+
+def test_a_file_for_results_is_tried_before_the_work(folder, model, monkeypatch):
+    monkeypatch.setattr("sersk.prediction.predict_emotions", None)  # nothing comes so far
+
+    def refused(out):
+        result = sersk("predict", "some clips/a.wav", "--model", model, "--out", out)
+        assert (result.exit_code, result.stdout) == (2, "")
+        return errors(result)[0]
+
+    assert "expected a name that ends in .csv, .jsonl (JSON lines) or .parquet" in refused("out.txt")
+    assert "cannot write to the folder none" in refused("none/out.csv")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install 'sersk[parquet]'" in refused("out.parquet")
+
+
+def test_a_file_stays_where_its_successor_is_not_finished(folder, model, monkeypatch):
+    Path("out.csv").write_text("before", encoding="utf-8")
+
+    def fail(*args, **kwargs):
+        raise OSError(28, "No space left on device", "out.csv")
+
+    monkeypatch.setattr("sersk.prediction.predict_emotions", fail)
+    assert sersk("predict", "some clips/a.wav", "--model", model, "--out", "out.csv").exit_code == 2
+    assert sersk("predict", "none*", "--model", model, "--out", "out.csv").exit_code == 1
+    assert [(path.name, path.read_text()) for path in Path().glob("*out.*")] == [("out.csv", "before")]
+
+
+@pytest.mark.parametrize("what", [[], ["--timeline"]], ids=["clips", "timeline"])
+def test_a_table_in_place_of_clips_is_told_what_to_do(voices, model, what):
+    result = sersk("predict", voices, voices.parent / "clips" / "0.wav", *what, "--model", model)
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 1
+    (told,) = errors(result)
+    assert told.startswith(f"error: {voices}: a table, not audio: with --speaker-column NAME")
+    assert errors(sersk("predict", "none.csv", *what, "--model", model)) == ["error: none.csv: no such file"]
 
 
 def test_a_model_that_is_none_is_told_in_one_line(folder, monkeypatch, tmp_path):
@@ -1045,6 +1127,19 @@ def test_a_model_that_scales_by_speaker_says_that_it_knows_none(scaled, model, v
     assert "does not know whose these are: say --one-speaker or --s" in sersk("predict", clip, "--model", scaled).stderr
     assert "makes no use of who speaks" in sersk("predict", clip, "--one-speaker", "--model", model).stderr
     assert sersk("predict", clip, "--model", model).stderr == ""
+
+
+def test_too_few_clips_to_scale_by_speaker_are_told(scaled, voices):
+    wavfile.write(voices.parent / "silence.wav", 16000, np.zeros(16000, dtype=np.int16))
+    clips = [voices.parent / "clips" / f"{number}.wav" for number in range(4)]
+    result = sersk("predict", *clips, voices.parent / "silence.wav", "--one-speaker", "--model", scaled)
+    assert result.exit_code == 0
+    (note,) = result.stderr.splitlines()
+    assert note.startswith("note: this model needs 5 clips of a speaker to scale by speaker, and there are only 4: ")
+    voices.write_text("\n".join(voices.read_text(encoding="utf-8").splitlines()[:8]), encoding="utf-8")
+    result = sersk("predict", voices, "--speaker-column", "who", "--model", scaled)
+    assert "and 2 of 2 speakers have fewer: " in result.stderr
+    assert "fewer" not in sersk("predict", *clips, clips[0], "--one-speaker", "--model", scaled).stderr
 
 
 def test_tables_of_speakers_that_are_none_are_refused(scaled, voices):

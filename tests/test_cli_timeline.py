@@ -66,9 +66,9 @@ def test_a_line_a_window(model, call):
     assert [row[:3] for row in rows] == [
         [call, f"{start:.2f}", f"{end:.2f}"] for start, end in zip(table["start"], table["end"], strict=True)
     ]
-    assert [row[3] for row in rows] == table["emotion"].fillna("-").tolist()
-    assert {"angry", "-", "happy"} == {row[3] for row in rows}
-    assert {len(row) for row in rows if row[3] == "-"} == {4}
+    assert [row[3] for row in rows] == table["emotion"].fillna("no speech").tolist()
+    assert {"angry", "no speech", "happy"} == {row[3] for row in rows}
+    assert {len(row) for row in rows if row[3] == "no speech"} == {4}
     assert len(rows) == 14
 
 
@@ -83,13 +83,20 @@ def test_other_forms_tell_the_same(model, call):
     read = pd.read_csv(io.StringIO(timeline(call, "--model", model, "--csv", "--proba").stdout))
     assert read.columns.tolist() == table.columns.tolist()[:-1]
     pd.testing.assert_frame_equal(
-        read.drop(columns="emotion"), table.drop(columns=["emotion", "error"]), atol=1e-5, check_dtype=False
+        read.drop(columns=["emotion", "reason"]),
+        table.drop(columns=["emotion", "reason", "error"]),
+        atol=1e-5,
+        check_dtype=False,
     )
+    assert read["reason"].fillna("").tolist() == table["reason"].fillna("").tolist()
+    assert [one.get("reason") for one in lines] == table["reason"].astype(object).where(
+        table["reason"].notna(), None
+    ).tolist()
 
 
 def test_how_much_must_be_speech_is_for_the_user_to_say(model, call):
-    assert "\t-\n" not in timeline(call, "--model", model, "--min-speech", 0).stdout
-    assert timeline(call, "--model", model, "--min-speech", 1).stdout.count("\t-\n") > 5
+    assert "no speech" not in timeline(call, "--model", model, "--min-speech", 0).stdout
+    assert timeline(call, "--model", model, "--min-speech", 1).stdout.count("\tno speech\n") > 5
 
 
 def test_recordings_one_after_another_and_what_is_wrong_with_them(model, call, samples, tmp_path):

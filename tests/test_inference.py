@@ -31,18 +31,19 @@ def test_a_model_is_a_model_a_file_or_the_default(model, tmp_path, monkeypatch):
 
 def test_a_model_of_another_kind_gets_the_clips_themselves():
     levels = make_pipeline(FunctionTransformer(np.abs), lda()).fit(np.array(waveforms()), EMOTIONS * 6)
-    labels, probabilities, errors = predict_clips(levels, np.array(waveforms()))
+    labels, probabilities, others, speech = predict_clips(levels, np.array(waveforms()))
     assert labels.tolist() == levels.predict(np.array(waveforms())).tolist()
-    assert (len(probabilities), errors) == (18, {})
+    assert (len(probabilities), others) == (18, {})
+    assert np.isnan(speech).all()
 
 
 @pytest.mark.parametrize("speakers", [None, np.array(["a", "b", "c"], dtype=object)], ids=["unknown", "known"])
 def test_clips_that_cannot_be_read_are_told_by_their_position(model, speakers):
     clips = [waveforms()[0], "none.wav", waveforms()[1]]
-    labels, probabilities, errors = predict_clips(model, clips, speakers, n_jobs=1)
+    labels, probabilities, others, _ = predict_clips(model, clips, speakers, n_jobs=1)
     assert labels.tolist() == ["angry", "happy"]
     np.testing.assert_array_equal(probabilities, model.predict_proba(clips[::2]))
-    assert errors == {1: "no such file"}
+    assert others == {1: "no such file"}
     assert model[0].n_jobs is None
 
 

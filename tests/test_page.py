@@ -244,26 +244,30 @@ def test_a_microphone_is_heard(models, clips, url, tmp_path):
 def test_many_files_become_one_table(desktop, url, clips, models, tmp_path):
     bad = tmp_path / "=bad<b>.wav"
     bad.write_bytes(b"no audio " * 50)
+    silent = tmp_path / "silent.wav"
+    sf.write(silent, np.zeros(16000), 16000)
     with opened(desktop, url) as page:
         page.get_by_role("tab", name="Several").click()
         page.locator("#start").click()
         page.wait_for_selector("#batch .notice:has-text('no files')")
-        page.locator("#files input[type=file]").set_input_files([*clips.values(), bad])
-        page.wait_for_selector("#files .file-preview tr >> nth=6")
+        page.locator("#files input[type=file]").set_input_files([*clips.values(), silent, bad])
+        page.wait_for_selector("#files .file-preview tr >> nth=7")
         page.locator("#start").click()
         link = page.wait_for_selector("#batch a.download")
         content = base64.b64decode(link.get_attribute("href").partition("base64,")[2]).decode()
         shown = page.locator("#batch tbody tr").all_inner_texts()
     rows = list(csv.DictReader(io.StringIO(content)))
-    assert [row["emotion"] for row in rows] == [*clips, ""]
+    assert [row["emotion"] for row in rows] == [*clips, "", ""]
+    assert [row["reason"] for row in rows] == [*[""] * len(clips), "no speech", ""]
     table = predict_emotions(models["six"], list(clips.values()))
-    for row, (_, expected) in zip(rows[:-1], table.iterrows(), strict=True):
+    for row, (_, expected) in zip(rows[:-2], table.iterrows(), strict=True):
         assert row["file"] == Path(expected["file"]).name
         assert [float(row[emotion]) for emotion in sorted(clips)] == pytest.approx(
             [expected[emotion] for emotion in sorted(clips)], abs=1e-4
         )
     assert "not audio" in rows[-1]["error"]
     assert len(shown) == len(rows)
+    assert "no speech" in shown[-2]
     assert "not audio" in shown[-1]
 
 
@@ -303,6 +307,8 @@ def test_why_not_to_trust_an_answer_is_told(desktop, url, clips, seconds, said, 
     with opened(desktop, url) as page:
         give(page, tmp_path / "clip.wav")
         page.wait_for_selector(f"#answer .notice:has-text('{said}')")
+        assert (page.inner_text("#answer .emotion") == "no speech") == (said == "no speech")
+        assert (page.locator("#answer table").count() == 0) == (said == "no speech")
         pictures(page)
 
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
-from sersk import FrameScaler, FrameSequences, SpeakerScaler, inference
+from sersk import AcousticFeatures, FrameScaler, FrameSequences, SpeakerScaler, extraction, inference
 from sersk.audio import AudioError
 from sersk.persistence import save_model
 from sersk.prediction import predict_emotions
@@ -43,7 +43,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_a_row_a_clip_and_a_column_a_class_in_the_model_s_order(model, files):
     table = predict_emotions(model, files)
-    assert table.columns.tolist() == ["file", "emotion", "probability", *EMOTIONS, "error"]
+    assert table.columns.tolist() == ["file", "speech", "emotion", "probability", *EMOTIONS, "reason", "error"]
     assert table.index.tolist() == list(range(6))
     assert table["file"].tolist() == files
     assert table["emotion"].tolist() == model.predict(files).tolist() == EMOTIONS * 2
@@ -74,7 +74,17 @@ def test_as_many_speakers_as_clips(model, files):
 def test_labels_come_from_the_model_only(files):
     labels = ["zeal", "Ärger", "calm"] * 6
     table = predict_emotions(make_pipeline(cheap_features(), lda()).fit(waveforms(), labels), files[:1])
-    assert table.columns.tolist() == ["file", "emotion", "probability", "calm", "zeal", "Ärger", "error"]
+    assert table.columns.tolist() == [
+        "file",
+        "speech",
+        "emotion",
+        "probability",
+        "calm",
+        "zeal",
+        "Ärger",
+        "reason",
+        "error",
+    ]
     assert table["emotion"].tolist() == ["zeal"]
 
 
@@ -82,24 +92,24 @@ def test_integer_labels_stay_integers_beside_a_bad_clip(files):
     fitted = make_pipeline(cheap_features(), lda()).fit(waveforms(), [2, 0, 1] * 6)
     table = predict_emotions(fitted, [files[0], "none.wav"])
     assert table["emotion"].tolist() == [2, pd.NA]
-    assert table.columns.tolist() == ["file", "emotion", "probability", 0, 1, 2, "error"]
+    assert table.columns.tolist() == ["file", "speech", "emotion", "probability", 0, 1, 2, "reason", "error"]
 
 
 def test_tables_share_nothing(model, files):
     table = predict_emotions(model, files[:1])
     table.columns.name, table.index.name = "column", "clip"
-    table.iloc[0, 2] = 2.0
+    table.iloc[0, 3] = 2.0
     again = predict_emotions(model, files[:1])
     assert (again.columns.name, again.index.name) == (None, None)
-    assert again.iloc[0, 2] <= 1.0
+    assert again.iloc[0, 3] <= 1.0
 
 
 def test_labels_that_equal_others_keep_their_type(files):
     for labels in ([0, 1], [False, True]):
         fitted = make_pipeline(cheap_features(), lda()).fit(waveforms(), labels * 9)
         table = predict_emotions(fitted, [*files[:2], "none.wav"])
-        assert table.columns.tolist()[3:-1] == labels
-        assert {type(name) for name in table.columns[3:-1]} == {type(labels[0])}
+        assert table.columns.tolist()[4:-2] == labels
+        assert {type(name) for name in table.columns[4:-2]} == {type(labels[0])}
         assert table["emotion"].tolist() == [*labels, pd.NA]
 
 
@@ -181,7 +191,7 @@ def test_the_model_is_not_changed(files, capsys):
 def test_without_probabilities_there_are_no_such_columns(classifier, files):
     fitted = make_pipeline(cheap_features(), StandardScaler(), classifier).fit(waveforms(), EMOTIONS * 6)
     table = predict_emotions(fitted, [*files, "none.wav"])
-    assert table.columns.tolist() == ["file", "emotion", "error"]
+    assert table.columns.tolist() == ["file", "speech", "emotion", "reason", "error"]
     assert table["emotion"].tolist()[:-1] == fitted.predict(files).tolist()
 
 
@@ -221,6 +231,141 @@ def test_a_network_is_asked_about_the_readable_clips_only(files, padding):
     assert predict_emotions(fitted, ["none.wav"])["error"].tolist() == ["no such file"]
 
 
+# --- clips without speech
+
+
+def seconds(n):
+    return np.arange(int(n * 16000)) / 16000
+
+
+def coloured_noise(slope):
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(48000))
+    spectrum *= np.maximum(np.fft.rfftfreq(48000, 1 / 16000), 20) ** -slope
+    waveform = np.fft.irfft(spectrum)
+    return waveform / waveform.std() / 10
+
+
+def hum(hz):
+    return sum(0.1 * np.sin(2 * np.pi * hz * k * seconds(3) + k) / k for k in range(1, 12))
+
+
+SILENT = {
+    "zeros": np.zeros(16000),
+    "one sample": np.zeros(1),
+    "one loud sample": np.ones(1),
+    "opposite channels": (np.outer(hum(137), [1, -1]), 16000),
+    "50 Hz": hum(50),
+    "100 Hz": hum(100),
+    "dial tone": np.sin(2 * np.pi * 425 * seconds(3)) * (seconds(3) % 1 < 0.7),
+    "white": coloured_noise(0.0),
+    "pink": coloured_noise(0.5),
+}
+
+
+@pytest.mark.parametrize("clip", SILENT.values(), ids=SILENT)
+def test_what_is_no_speech_has_no_emotion(model, clip):
+    table = predict_emotions(model, [clip])
+    assert table["emotion"].isna().all()
+    assert table["reason"].tolist() == ["no speech"]
+    assert table[["probability", *EMOTIONS, "error"]].isna().all(axis=None)
+    assert 0 <= table["speech"][0] < 0.25
+    assert predict_emotions(model, [clip], min_speech=0)["emotion"].tolist() == model.predict([clip]).tolist()
+
+
+def test_a_clip_of_speech_is_told_as_a_window_is(model, speechlike):
+    clip = speechlike(2.0, seed=1)
+    table = predict_emotions(model, [clip, clip / 1e4])
+    (window,) = stream_emotions(model, clip)
+    assert table["speech"].tolist() == [window.speech, 0.0]
+    assert window.speech > 0.5
+    assert table["emotion"].tolist() == [window.emotion, pd.NA]
+    assert table["reason"].tolist() == [pd.NA, "no speech"]
+    (silence,) = stream_emotions(model, clip / 1e4)
+    assert (window.reason, silence.reason) == (None, "no speech")
+
+
+def test_a_second_of_speech_amid_silence_is_enough(model, speechlike):
+    silence = np.zeros(5 * 16000, dtype=np.float32)
+    long = np.concatenate([silence, speechlike(1.5, seed=1), silence])
+    table = predict_emotions(model, [long, np.concatenate([silence, silence])])
+    assert table["emotion"].isna().tolist() == [False, True]
+    assert 0.05 < table["speech"][0] < 0.25
+    assert predict_emotions(model, [long], min_speech=0.9)["emotion"].isna().all()
+    with pytest.raises(ValueError, match=r"min_speech=1\.5: expected a share from 0 to 1"):
+        predict_emotions(model, [long], min_speech=1.5)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_a_clip_is_decoded_once(files, tmp_path, monkeypatch, is_cached, n_jobs):
+    memory = str(tmp_path / "cache") if is_cached else None
+    fitted = make_pipeline(cheap_features(memory=memory), lda()).fit(waveforms(), EMOTIONS * 6)
+    decoded = []
+    load = extraction.load_audio
+    monkeypatch.setattr(extraction, "load_audio", lambda *args: decoded.append(args) or load(*args))
+    silence = tmp_path / "silence.wav"
+    wavfile.write(silence, 16000, np.zeros(8000, dtype=np.float32))
+    for _ in range(2):
+        with joblib.parallel_config(backend="threading"):
+            table = predict_emotions(fitted, [*files, silence], n_jobs=n_jobs)
+        assert table["emotion"].tolist() == [*EMOTIONS * 2, pd.NA]
+        assert table["speech"].round(1).tolist() == [1.0] * 6 + [0.0]
+    assert len(decoded) == (7 if is_cached else 14)
+    np.testing.assert_array_equal(fitted[0].transform(files), cheap_features().transform(files))
+
+
+def test_silence_is_no_clip_of_its_speaker(files):
+    scaled = make_pipeline(cheap_features(), SpeakerScaler(min_clips=2), lda()).fit(waveforms(), EMOTIONS * 6)
+    spoken = predict_emotions(scaled, files[:4], speakers=["ann"] * 4)
+    table = predict_emotions(scaled, [files[0], np.zeros(9000), *files[1:4]], speakers=["ann"] * 5)
+    np.testing.assert_array_equal(table.loc[[0, 2, 3, 4], EMOTIONS], spoken[EMOTIONS])
+    assert table["reason"].tolist() == [pd.NA, "no speech", pd.NA, pd.NA, pd.NA]
+
+
+class Own(AcousticFeatures):
+    """Somebody's features, which know nothing of speech."""
+
+    def extract(self, X):
+        return super().extract(X)
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "function", "derived"])
+def test_silence_is_found_for_a_model_that_reads_clips_itself(kind, files):
+    if kind == "wrapped":
+        fitted = CalibratedClassifierCV(fitted_pipeline(), cv=3)
+    else:
+        own = Own(**cheap_features().get_params())
+        fitted = make_pipeline(own if kind == "derived" else FunctionTransformer(cheap_features().transform), lda())
+    fitted = fitted.fit(waveforms(), EMOTIONS * 6)
+    silence = io.BytesIO()
+    wavfile.write(silence, 16000, np.zeros(8000, dtype=np.float32))
+    with Path(files[1]).open("rb") as opened:
+        table = predict_emotions(fitted, [files[0], silence, opened, waveforms()[2]])
+        np.testing.assert_array_equal(
+            table.loc[[0, 2, 3], EMOTIONS], fitted.predict_proba([*files[:2], waveforms()[2]])
+        )
+    assert table["reason"].tolist() == [pd.NA, "no speech", pd.NA, pd.NA]
+    nothing = predict_emotions(fitted, [np.zeros(8000)])
+    assert nothing["reason"].tolist() == ["no speech"]
+    assert nothing.columns.tolist() == table.columns.tolist()
+
+
+def test_what_only_the_model_can_read_is_its_own_matter():
+    fitted = make_pipeline(FunctionTransformer(lambda names: [[len(name)] for name in names]), SVC())
+    fitted = fitted.fit(["a", "b", "ccc", "ddd"], ["short", "short", "long", "long"])
+    table = predict_emotions(fitted, ["x", "yyy"])
+    assert table["emotion"].tolist() == ["short", "long"]
+    assert table[["speech", "reason", "error"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("labels", "dtype"), [(EMOTIONS, "string"), ([0, 1, 2], "Int64")], ids=["names", "numbers"])
+def test_columns_keep_their_types_without_any_speech(labels, dtype):
+    fitted = make_pipeline(cheap_features(), lda()).fit(waveforms(), labels * 6)
+    silent, mixed = predict_emotions(fitted, [np.zeros(100)]), predict_emotions(fitted, [np.zeros(100), waveforms()[0]])
+    assert silent["emotion"].dtype == dtype
+    assert silent.dtypes.tolist() == mixed.dtypes.tolist()
+
+
 # --- windows of recordings
 
 
@@ -241,7 +386,7 @@ def test_a_row_a_window_and_one_for_what_is_wrong(model, call, tmp_path, n_jobs)
     cut.write_bytes(Path(call).read_bytes()[: 4 * 24000])
     with joblib.parallel_config(backend="threading"):
         table = predict_emotions(model, [call, "none.wav", cut], window=1.0, hop=0.5, n_jobs=n_jobs)
-    columns = ["file", "start", "end", "speech", "emotion", "probability", *EMOTIONS, "error"]
+    columns = ["file", "start", "end", "speech", "emotion", "probability", *EMOTIONS, "reason", "error"]
     assert table.columns.tolist() == columns
     assert table.index.tolist() == list(range(len(table)))
     expected = list(stream_emotions(model, call, window=1.0, hop=0.5))
@@ -256,6 +401,7 @@ def test_a_row_a_window_and_one_for_what_is_wrong(model, call, tmp_path, n_jobs)
     np.testing.assert_array_equal(own.loc[spoken, EMOTIONS], [row.probabilities for row in expected if row.emotion])
     assert own.loc[~spoken, ["probability", *EMOTIONS]].isna().all(axis=None)
     assert own["error"].isna().all()
+    assert (own["reason"].eq("no speech") == ~spoken).all()
     rest = table[table["file"] != call]
     assert rest["file"].tolist() == ["none.wav", str(cut), str(cut), str(cut)]
     assert rest["error"].isna().tolist() == [False, True, True, False]
@@ -266,7 +412,7 @@ def test_a_row_a_window_and_one_for_what_is_wrong(model, call, tmp_path, n_jobs)
 def test_windows_of_a_model_without_probabilities(call):
     fitted = make_pipeline(cheap_features(), SVC()).fit(waveforms(), EMOTIONS * 6)
     table = predict_emotions(fitted, [call, np.zeros(16000)], window=1.0, min_speech=0)
-    assert table.columns.tolist() == ["file", "start", "end", "speech", "emotion", "error"]
+    assert table.columns.tolist() == ["file", "start", "end", "speech", "emotion", "reason", "error"]
     assert table["file"].tolist() == [call] * 4 + [1]
     assert table["emotion"].notna().all()
 

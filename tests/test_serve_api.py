@@ -146,10 +146,33 @@ def test_a_recording_is_told_window_by_window_as_stream_emotions_does(client, mo
     assert {window["probability"] for window in of_svc} == {None}
 
 
-def test_silence_has_the_label_that_predict_gives_it(client, models):
+def test_silence_has_a_reason_in_place_of_an_emotion(client, models):
     silence = as_file(np.zeros(8000))
-    answer = client.post("/v1/predict", content=silence).json()
-    assert answer["emotion"] == predict_emotions(models[0], [io.BytesIO(silence)])["emotion"][0]
+    answer = client.post("/v1/predict", content=silence)
+    expected = {"emotion": None, "reason": "no speech", "probability": None, "probabilities": {}, "speech": 0.0}
+    assert answer.status_code == 200
+    assert expected.items() <= answer.json().items()
+    (window,) = client.post("/v1/predict?timeline=true", content=silence).json()["windows"]
+    assert expected.items() <= window.items()
+    parts = [("files", ("clip", clip)) for clip in (silence, GOOD)]
+    silent, spoken = client.post("/v1/predict/batch", files=parts).json()
+    assert silent == answer.json()
+    assert (spoken["reason"], spoken["emotion"] in EMOTIONS) == (None, True)
+    assert spoken["speech"] == pytest.approx(predict_emotions(models[0], [io.BytesIO(GOOD)])["speech"][0], abs=1e-6)
+
+
+def test_a_client_may_want_an_emotion_all_the_same(client, models):
+    silence = as_file(np.zeros(8000))
+    expected = predict_emotions(models[0], [io.BytesIO(silence)], min_speech=0)["emotion"][0]
+    answers = [
+        client.post("/v1/predict?min_speech=0", content=silence).json(),
+        client.post("/v1/predict/batch?min_speech=0", files=[("files", ("clip", silence))]).json()[0],
+        client.post("/v1/predict?timeline=true&min_speech=0", content=silence).json()["windows"][0],
+    ]
+    assert [(answer["emotion"], answer["reason"]) for answer in answers] == [(expected, None)] * 3
+    for path in ("/v1/predict", "/v1/predict/batch"):
+        refused = client.post(f"{path}?min_speech=2", content=silence)
+        assert (refused.status_code, refused.json()["kind"]) == (422, "bad-request")
 
 
 def test_one_bad_clip_of_a_batch_does_not_spoil_the_others(client):

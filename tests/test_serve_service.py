@@ -222,13 +222,15 @@ def test_a_model_of_long_clips_serves_though_it_refuses_short_ones(tmp_path):
     long = [np.tile(clip, 10) for clip in waveforms()]
     fitted = make_pipeline(cheap_features(offset=1.5), lda()).fit(long, EMOTIONS * 6)
     models = load_models({"long": save_model(fitted, tmp_path / "long.sersk")})
-    kind, (status, slug, _, detail, _) = perform(models, "predict", ("long", GOOD, 10.0))
+    kind, (status, slug, _, detail, _) = perform(models, "predict", ("long", GOOD, 10.0, 0.25))
     assert (kind, status, slug) == ("problem", 422, "unusable-audio")
     assert "it lasts 0.5 s" in detail
-    kind, (emotion, _, seconds) = perform(models, "predict", ("long", as_file(speech(2)), 10.0))
+    kind, (emotion, _, share, seconds) = perform(models, "predict", ("long", as_file(speech(2)), 10.0, 0.25))
     assert kind == "done"
     assert emotion in EMOTIONS
-    assert seconds == 2
+    assert (share, seconds) == (1.0, 2)
+    done = perform(models, "predict", ("long", as_file(np.zeros(32000)), 10.0, 0.25))
+    assert done == ("done", (None, [], 0.0, 2.0))
 
 
 def test_tasks_tell_of_windows_and_of_faults(model, monkeypatch):

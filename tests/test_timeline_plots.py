@@ -22,7 +22,7 @@ def table(n=5, hop=1.0, window=3.0, silent=(), chances=True, emotions=("angry", 
     columns = {"file": "a.wav", "start": starts, "end": starts + window, "speech": 1.0, "emotion": named}
     if chances:
         columns |= {"probability": both.max(axis=1)} | dict(zip(emotions, both.T, strict=True))
-    return pd.DataFrame(columns | {"error": None})
+    return pd.DataFrame(columns | {"reason": None, "error": None})
 
 
 def mesh(figure):
@@ -107,7 +107,7 @@ def test_times_are_written_as_on_a_clock(seconds, unit, labels):
 
 def test_emotions_may_have_the_names_of_columns():
     one = table()
-    one.columns = [*one.columns[:6], "start", "emotion", "error"]
+    one.columns = [*one.columns[:6], "start", "emotion", "reason", "error"]
     one.iloc[:, 4] = "emotion"
     figure = plot_timeline(one)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["start", "emotion"]

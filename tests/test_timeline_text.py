@@ -25,7 +25,7 @@ SEGMENTS = [Segment(0.0, 2.5, "very sad", 0.6251), Segment(4.0, 6.0, "a\tb", Non
     [
         (SPOKEN, [], "a b.wav\t0.99\t3.99\tsad\t0.62\n"),
         (SPOKEN, EMOTIONS, "a b.wav\t0.99\t3.99\tsad\t0.62\tcalm 0.38\tsad 0.62\n"),
-        (SILENT, EMOTIONS, "a b.wav\t1.00\t4.00\t-\n"),
+        (SILENT, EMOTIONS, "a b.wav\t1.00\t4.00\tno speech\n"),
         (BARE, [], "a b.wav\t1.00\t4.00\ta\\tb\n"),
     ],
 )
@@ -38,7 +38,7 @@ def test_a_line_for_people(window, emotions, line):
     [
         (SPOKEN, [], {"emotion": "sad", "probability": 0.625}),
         (SPOKEN, EMOTIONS, {"emotion": "sad", "probability": 0.625, "probabilities": {"calm": 0.375, "sad": 0.625}}),
-        (SILENT, EMOTIONS, {"emotion": None}),
+        (SILENT, EMOTIONS, {"emotion": None, "reason": "no speech"}),
         (BARE, [], {"emotion": "a\tb"}),
     ],
 )
@@ -53,11 +53,12 @@ def test_a_json_object(window, emotions, rest):
 def test_rows_of_csv_stand_under_their_header(emotions):
     lines = csv_head(emotions) + "".join(WINDOW_LINES["csv"]("a,b.wav", one, emotions) for one in (SPOKEN, SILENT))
     spoken, silent = csv.DictReader(io.StringIO(lines, newline=""))
-    assert list(spoken) == ["file", "start", "end", "speech", "emotion", "probability", *emotions]
+    assert list(spoken) == ["file", "start", "end", "speech", "emotion", "probability", *emotions, "reason"]
     assert [spoken["file"], float(spoken["start"]), float(spoken["speech"])] == ["a,b.wav", 0.992, 0.75]
     assert (spoken["emotion"], float(spoken["probability"])) == ("sad", 0.625)
     assert [float(spoken[emotion]) for emotion in emotions] == [0.375, 0.625][: len(emotions)]
     assert [silent[name] for name in ["emotion", "probability", *emotions]] == [""] * (2 + len(emotions))
+    assert (spoken["reason"], silent["reason"]) == ("", "no speech")
 
 
 def write(file, names, recordings):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sersk.voice_activity import VoiceActivity
+from sersk import load_audio, make_emotional_speech
+from sersk.voice_activity import VoiceActivity, measure_speech
 
 SR = 16000
 
@@ -117,3 +118,26 @@ def test_stretches_of_a_few_frames(n, expected):
     assert share(np.zeros(n)) == expected
     glide = np.sin(2 * np.pi * 150 * seconds(2) * (1 + seconds(2)))
     assert share(glide[:3000]) == 1.0
+
+
+@pytest.mark.parametrize("sr", [8000, 22050])
+def test_a_long_clip_is_told_by_its_densest_window(speechlike, sr):
+    pause = np.zeros(4 * sr)
+    waveform = np.concatenate([pause, speechlike(1.0, sr, seed=1), pause, speechlike(2.0, sr, seed=1), pause])
+    whole, densest = measure_speech(waveform, sr)
+    assert whole == share(waveform, sr)
+    windows = [share(waveform, sr, start, start + 3 * sr) for start in range(0, len(waveform) - 3 * sr, sr // 10)]
+    assert densest == pytest.approx(max(windows), abs=0.05)
+    assert whole < 0.3 < densest
+
+
+def test_a_short_clip_is_its_own_window(speechlike):
+    for n in (0.1, 1.0, 3.0):
+        waveform = speechlike(n, seed=1)
+        assert measure_speech(waveform, SR) == (share(waveform), share(waveform))
+    assert measure_speech(np.zeros(1000), SR) == (0.0, 0.0)
+
+
+def test_the_monotonous_voices_of_the_demo_are_speech(tmp_path):
+    corpus = make_emotional_speech(tmp_path, emotions=("sad", "bored"), n_speakers=4, n_repetitions=2)
+    assert min(measure_speech(load_audio(file), SR)[1] for file in corpus.data) > 0.3
