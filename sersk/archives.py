@@ -114,9 +114,28 @@ def damaged(file: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise ValueError(
-            f"{file}: is no sersk model file, or is damaged ({type(error).__name__}: {error}). Fetch it again, or save "
-            "the model again with save_model."
+            f"{file}: is no sersk model file, or is damaged ({brief(error)}). Fetch it again, or save the model again "
+            "with save_model."
         ) from error
+
+
+def brief(error: object) -> str:
+    """
+    Say in one line what is wrong, whatever a file says.
+
+    Parameters
+    ----------
+    error : Exception or str
+        An error, or a name from a file.
+
+    Returns
+    -------
+    str
+        At most 300 characters, all of them printable; of an exception, its type first.
+    """
+    text = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error)
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text[:300])
+    return line if len(line) <= 300 else f"{line[:297]}..."
 
 
 class Node(dict[str, Any]):

@@ -20,7 +20,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
-from .archives import CARD, SCHEMA_VERSION, check_arrays, damaged, read_archive
+from .archives import CARD, SCHEMA_VERSION, brief, check_arrays, damaged, read_archive
 from .atomic_files import replace_file
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
@@ -80,7 +80,8 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     Parameters
     ----------
     model : classifier
-        Fitted, such as what `sersk.emotion_pipeline` gives.
+        Fitted, such as what `sersk.emotion_pipeline` gives; of clips, frames, vectors or columns of a table. Of a
+        search, give its ``best_estimator_``.
     path : path
         Where to, commonly with the extension ``.sersk``. The file is replaced at once or not at all; folders are made.
     card : mapping, default=None
@@ -95,8 +96,8 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     Raises
     ------
     ValueError
-        If the model is not fitted (`NotFittedError`) or no classifier, if it holds what cannot be stored without
-        pickle, or if the card cannot be written as JSON or contradicts what the model says of itself.
+        If the model is not fitted (`NotFittedError`), no classifier or a search, if it holds what cannot be stored
+        without pickle, or if the card cannot be written as JSON or contradicts what the model says of itself.
 
     Warns
     -----
@@ -160,8 +161,10 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> 
     Read a model; nothing that a file says is run.
 
     A file holds names of types and plain arrays, no pickle. Unless all of its types are among scikit-learn's public
-    estimators or `TRUSTED_TYPES`, not one of them is imported. What the numbers in a file make of the predictions is
-    another matter, and code that predicts in C (libsvm, XGBoost) may crash on numbers made up for that.
+    estimators or `TRUSTED_TYPES`, not one of them is imported. Nothing is built of a file that is small only as long
+    as it is packed: its arrays may take 16 MiB and 64 times its own size, 1 GiB at most. What the numbers in a file
+    make of the predictions is another matter, and code that predicts in C (libsvm, XGBoost) may crash on numbers made
+    up for that.
 
     Parameters
     ----------
@@ -190,7 +193,8 @@ def load_model(path: str | os.PathLike[str], *, trusted: Sequence[str] = ()) -> 
     Versions. A newer schema or other feature numbers (`FEATURE_VERSION`) are refused. So is another major version of
     scikit-learn, or a newer minor one than is installed: an old version cannot know what a new one left out. What an
     older minor version saved is loaded without scikit-learn's warnings, since it comes with a proof: when it is saved,
-    a model answers made-up clips, and it is refused if it now answers otherwise by more than 0.01 of probability.
+    a model answers made-up clips, frames or vectors, and it is refused if it now answers otherwise by more than 0.01 of
+    probability. A model of the columns of a table has no such proof.
 
     Examples
     --------
@@ -302,9 +306,11 @@ def _read_any(file: Path, content: bytes, trusted: Sequence[str]) -> Any:
         check_arrays(content)
         unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - {*allowed})
     if unknown:
+        names = [brief(name) for name in unknown[:20]]
+        more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
         raise ValueError(
-            f"{file}: holds types that a sersk model does not need: {', '.join(unknown)}. None of them was imported. "
-            f"If you know who made the file and trust each of these types, load it with trusted={unknown}."
+            f"{file}: holds types that a sersk model does not need: {', '.join(names)}{more}. None of them was "
+            f"imported. If you know who made the file and trust each of these types, load it with trusted={names}."
         )
     with damaged(file):
         return skops.io.loads(content, trusted=allowed)
@@ -382,7 +388,7 @@ def _check_answers(file: Path, model: Any, before: Any, version: str) -> None:
         same = now == before or np.allclose(now, before, rtol=0, atol=_TOLERANCE)
         said = "answers otherwise"
     except Exception as error:
-        same, said = False, f"fails ({type(error).__name__}: {error})"
+        same, said = False, f"fails ({brief(error)})"
     if not same:
         raise ValueError(
             f"{file}: was saved by scikit-learn {version}, and {said} under {sklearn.__version__}. "
@@ -405,7 +411,7 @@ def _is_cheap(model: Any) -> bool:
 def _check_versions(file: Path, card: dict[str, Any]) -> str | None:
     """Refuse what cannot fit; give scikit-learn's version if an older one than this saved the model."""
     with damaged(file):
-        version, features = str(card["versions"]["scikit-learn"]), card["feature_version"]
+        version, features = brief(card["versions"]["scikit-learn"]), card["feature_version"]
         saved, here = _minor(version), _minor(sklearn.__version__)
     if saved > here or saved[0] != here[0]:
         raise ValueError(
@@ -414,9 +420,9 @@ def _check_versions(file: Path, card: dict[str, Any]) -> str | None:
         )
     if features not in (None, FEATURE_VERSION):
         raise ValueError(
-            f"{file}: was trained on feature numbers of version {features}; this sersk ({__version__}) computes "
-            f"version {FEATURE_VERSION}. Install sersk {card['versions'].get('sersk')}, which saved it, or train the "
-            "model again."
+            f"{file}: was trained on feature numbers of version {brief(features)}; this sersk ({__version__}) computes "
+            f"version {FEATURE_VERSION}. Install sersk {brief(card['versions'].get('sersk'))}, which saved it, or "
+            "train the model again."
         )
     return version if saved < here else None
 

@@ -418,7 +418,7 @@ def open_what_comes() -> None:
             outcome = "loaded"
         except ValueError as error:
             told = str(error)
-            outcome = "refused" if file in told and len(told) < 5000 else "unclear"
+            outcome = "refused" if file in told and len(told) < 20_000 else "unclear"
         except BaseException as error:  # whatever it is, it is a fault
             told, outcome = f"{type(error).__name__}: {error}", "crashed"
         found = {"outcome": outcome, "seconds": round(time.process_time() - start, 3), "done": done[:3]}

@@ -333,7 +333,7 @@ def test_changed_schemas_give_a_model_or_a_clear_error(saved, sentinel, tmp_path
 def test_changed_files_give_a_model_or_a_clear_error(saved, tmp_path):
     """What benchmarks/fuzz_model_files.py does with more files, and with models of every kind."""
     outcomes = set()
-    for found in run(saved, range(150), 0, tmp_path):
+    for found in run(saved, range(100), 0, tmp_path):
         outcomes.add(found["outcome"])
         assert found["outcome"] in ("loaded", "refused"), found
         assert not found["done"], found  # no command, no pickle, nothing written
@@ -501,6 +501,19 @@ def test_arrays_are_read_as_numpy_reads_them(array, order, tmp_path):
     np.testing.assert_array_equal(found, expected)
     assert (found.dtype, found.flags.f_contiguous) == (expected.dtype, expected.flags.f_contiguous)
     assert found.flags.writeable
+
+
+@pytest.mark.parametrize("name", ["x\x1b[2J\n", "x" * 10**5])
+def test_what_a_file_says_stays_one_short_line(name, saved, tmp_path):
+    types = listed([node("ListNode", f"os.{name}{k}", content=[]) for k in range(50)])
+    damaged = node("NdArrayNode", "numpy.ndarray", type="numpy", file=name)
+    versions = {"versions": {"scikit-learn": f"99.0{name}", "sersk": "1"}}
+    for card, root in (({}, types), ({}, damaged), (versions, types), ({"feature_version": name}, types)):
+        file = forge(saved, tmp_path / "m.sersk", card=card, **{"schema.json": root | {"protocol": 2}})
+        with pytest.raises(ValueError, match=r"m\.sersk: ") as caught:
+            load_model(file)
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 20_000
 
 
 def test_limits_are_what_the_documentation_says():
