@@ -7,6 +7,7 @@ import functools
 import itertools
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -145,16 +146,30 @@ def _progress(name: str, total: int, verbose: int) -> Iterator[Callable[[], obje
         yield lambda: progress.advance(task)
 
 
-def in_one_thread() -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def in_one_thread() -> Iterator[None]:
     """
     Keep matrix products in one thread, which are too small to be shared among several.
 
-    Returns
-    -------
-    context manager
+    The limit is the process's. Whoever comes while a thread holds it goes without: two that set and restore it in turn
+    would leave each other's limit for good, and threadpoolctl lets none but the first thread change it.
+
+    Yields
+    ------
+    None
         For a ``with`` block around some clips' work.
     """
-    return _threads().limit(limits=1, user_api="blas")
+    if not _holds_limit.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _threads().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _holds_limit.release()
+
+
+_holds_limit = Lock()
 
 
 @functools.lru_cache(maxsize=1)
@@ -176,8 +191,7 @@ def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) 
     with in_one_thread():
         for clip in batch:
             try:
-                source = clip_source(clip, recipe.sr)
-                content, source = ("", source) if memory is None else clip_content(source)
+                content, source = ("", clip) if memory is None else clip_content(clip, recipe.sr)
                 rows.append(compute(content, recipe, FEATURE_VERSION, source))
             except AudioError as error:
                 rows.append(error)
@@ -185,8 +199,8 @@ def _extract_batch(batch: Sequence[Any], recipe: Recipe, memory: Memory | None) 
 
 
 def _compute(content: str, recipe: Recipe, version: int, source: Any) -> Array:
-    """Turn a source into its array; `content` and `version` are there for the key of the cache."""
-    return recipe.compute(load_audio(source, recipe.sr, recipe.offset, recipe.duration))
+    """Turn a clip into its array; `content` and `version` are there for the key of the cache."""
+    return recipe.compute(load_audio(clip_source(source, recipe.sr), recipe.sr, recipe.offset, recipe.duration))
 
 
 def warn_of_failures(failures: list[tuple[int, AudioError]], on_error: str, total: int) -> None:
