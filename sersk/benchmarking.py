@@ -253,6 +253,6 @@ def _seal_of(folder: Path) -> Path:
 def _kept(folder: Path, key: dict[str, Any]) -> tuple[EvaluationReport, float] | None:
     try:
         cell = json.loads(_seal_of(folder).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return (read_report(folder), cell["seconds"]) if cell.get("key") == key else None
+    except (OSError, ValueError):  # half of it, or its report, is not there
         return None
-    return (read_report(folder), cell["seconds"]) if cell.get("key") == key else None

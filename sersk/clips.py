@@ -7,10 +7,10 @@ import io
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,8 @@ class DerivedClip(ABC):
     """
 
     clip: Any
+    # Part of the key of the cache: raise it with any change of the samples that come of the same clip.
+    version: ClassVar[int] = 1
 
     @property
     def name(self) -> str:
@@ -184,20 +186,22 @@ def clip_source(clip: Any, sr: int) -> Any:
     return waveform, sr
 
 
-def clip_content(source: Any) -> tuple[str, Any]:
+def clip_content(clip: Any, sr: int) -> tuple[str, Any]:
     """
-    Digest a clip's bytes, and hold on to them.
+    Digest a clip's bytes, and hold on to them; a derived clip is not made for it.
 
     Parameters
     ----------
-    source : path, file object in memory or (waveform, sr) pair
-        What `clip_source` gives.
+    clip : clip
+        Whatever may stand in a list of clips.
+    sr : int
+        As in `clip_source`.
 
     Returns
     -------
     digest : str
-        SHA-256 of the bytes, in hexadecimal.
-    source : file object or (waveform, sr) pair
+        SHA-256, in hexadecimal, of the bytes; for a derived clip also of what is done to them.
+    clip : file object, (waveform, sr) pair or DerivedClip
         Gives these very bytes even if the file changes meanwhile.
 
     Raises
@@ -205,6 +209,12 @@ def clip_content(source: Any) -> tuple[str, Any]:
     AudioError
         If they cannot be read.
     """
+    if isinstance(clip, DerivedClip):
+        digest, held = clip_content(clip.clip, sr)
+        made = {field.name: getattr(clip, field.name) for field in fields(clip) if field.name != "clip"}
+        told = f"{type(clip).__qualname__} {clip.version} {made} {sr} {digest}"
+        return hashlib.sha256(told.encode()).hexdigest(), replace(clip, clip=held)
+    source = clip_source(clip, sr)
     try:
         if isinstance(source, tuple):
             waveform, rate = source

@@ -7,6 +7,7 @@ import functools
 import itertools
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -209,16 +210,30 @@ def check_features(name: str, features: Array) -> Array:
     return features
 
 
-def in_one_thread() -> contextlib.AbstractContextManager[Any]:
+@contextlib.contextmanager
+def in_one_thread() -> Iterator[None]:
     """
     Keep matrix products in one thread, which are too small to be shared among several.
 
-    Returns
-    -------
-    context manager
+    The limit is the process's. Whoever comes while a thread holds it goes without: two that set and restore it in turn
+    would leave each other's limit for good, and threadpoolctl lets none but the first thread change it.
+
+    Yields
+    ------
+    None
         For a ``with`` block around some clips' work.
     """
-    return _threads().limit(limits=1, user_api="blas")
+    if not _holds_limit.acquire(blocking=False):
+        yield
+        return
+    try:
+        with _threads().limit(limits=1, user_api="blas"):
+            yield
+    finally:
+        _holds_limit.release()
+
+
+_holds_limit = Lock()
 
 
 @functools.lru_cache(maxsize=1)
@@ -243,8 +258,7 @@ def _extract_batch(
         for clip in batch:
             try:
                 with clip_faults(source_name(clip)):
-                    source = clip_source(clip, recipe.sr)
-                    content, source = ("", source) if memory is None else clip_content(source)
+                    content, source = ("", clip) if memory is None else clip_content(clip, recipe.sr)
                     result = compute(content, recipe, FEATURE_VERSION, source)
                     check_features(source_name(clip), result[0] if isinstance(result, tuple) else result)
                     rows.append(result)
@@ -254,14 +268,18 @@ def _extract_batch(
 
 
 def _compute(content: str, recipe: Recipe, version: int, source: Any) -> Array:
-    """Turn a source into its array; `content` and `version` are there for the key of the cache."""
-    return recipe.compute(load_audio(source, recipe.sr, recipe.offset, recipe.duration))
+    """Turn a clip into its array; `content` and `version` are there for the key of the cache."""
+    return recipe.compute(_load(source, recipe))
 
 
 def _compute_with_speech(content: str, recipe: Recipe, version: int, source: Any) -> tuple[Array, tuple[float, float]]:
     """Do the same, and measure how much of the waveform is speech."""
-    waveform = load_audio(source, recipe.sr, recipe.offset, recipe.duration)
+    waveform = _load(source, recipe)
     return recipe.compute(waveform), measure_speech(waveform, recipe.sr)
+
+
+def _load(clip: Any, recipe: Recipe) -> Array:
+    return load_audio(clip_source(clip, recipe.sr), recipe.sr, recipe.offset, recipe.duration)
 
 
 def warn_of_failures(failures: list[tuple[int, AudioError]], on_error: str, total: int) -> None:

@@ -99,7 +99,7 @@ def test_an_interrupted_benchmark_goes_on_where_it_was(corpora, tmp_path, monkey
     assert sorted(cell.corpus for cell in made) == ["one", "three", "two"]
 
 
-@pytest.mark.parametrize("change", ["seed", "scale", "clips", "half", "versions"])
+@pytest.mark.parametrize("change", ["seed", "scale", "clips", "half", "versions", "no-report", "half-report"])
 def test_what_was_made_otherwise_is_made_anew(change, roots, tmp_path, fits, monkeypatch):
     shutil.copytree(roots[2], tmp_path / "three")
     options = {**FEW, "random_state": 0, "scale": "corpus"}
@@ -114,6 +114,12 @@ def test_what_was_made_otherwise_is_made_anew(change, roots, tmp_path, fits, mon
     elif change == "half":
         (cell,) = (tmp_path / "out").glob("*.json")
         cell.write_text(cell.read_text(encoding="utf-8")[:-5], encoding="utf-8")
+    elif change == "no-report":
+        (cell,) = (tmp_path / "out").glob("*.json")
+        shutil.rmtree(cell.with_suffix(""))
+    elif change == "half-report":
+        (report,) = (tmp_path / "out").glob("*/*.csv")
+        report.write_text("", encoding="utf-8")
     else:
         monkeypatch.setattr(benchmarking, "version", lambda package: "0.0")
     run_benchmark(load_corpus(tmp_path / "three"), ["lda"], tmp_path / "out", **options)

@@ -16,6 +16,8 @@ from cheap_clips import SR, features
 from numpy.testing import assert_array_equal
 
 from sersk import AcousticFeatures, AudioError, FrameSequences, extraction
+from sersk.augmentation import AlteredClip, alter_clips
+from sersk.degradation import Condition, DegradedClip
 
 
 def entries(folder):
@@ -204,3 +206,29 @@ def test_processes_share_the_cache(paths, tmp_path):
     assert first.stdout == second.stdout != ""
     assert entries(tmp_path / "cache") == before
     assert len(before) == len(paths)
+
+
+def test_a_derived_clip_is_found_again_without_being_made(paths, waveforms, tmp_path, monkeypatch):
+    """By its clip's bytes and by what is done to them, whichever way the clip is given."""
+    limits = {"pitch": (-2.0, 2.0), "stretch": (0.8, 1.25), "gain": (-6.0, 6.0)}
+
+    def derived(clips, seed=0):
+        altered = [copy for method in limits for copy in alter_clips(clips, method, limits[method], seed)]
+        return [*altered, *(DegradedClip(clip, Condition("noise", 10), seed) for clip in clips)]
+
+    transformer = features(memory=str(tmp_path))
+    expected = features().transform(derived(paths))
+    assert_array_equal(transformer.transform(derived(paths)), expected)
+    made = []
+    for kind in (AlteredClip, DegradedClip):
+        make = kind.waveform
+        monkeypatch.setattr(kind, "waveform", lambda self, sr, make=make: made.append(self) or make(self, sr))
+    renamed = [shutil.copy(path, tmp_path / f"other {path.name}") for path in paths]
+    assert_array_equal(transformer.transform(derived(renamed)), expected)
+    assert made == []
+    others = derived(paths[:1], seed=1)
+    assert_array_equal(transformer.transform(others), features().transform(others))
+    assert len(made) == 2 * len(others)
+    monkeypatch.setattr(AlteredClip, "version", 2)
+    transformer.transform(derived(paths[:1]))
+    assert len(made) == 2 * len(others) + len(limits)

@@ -20,8 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from speakers import scikit_learns_checks, speaker_matrix
 
-from sersk.models import SpeakerCalibratedClassifier, speaker_folds
+from sersk.models import SpeakerCalibratedClassifier, fit_with_speakers, speaker_folds
 from sersk.models.calibration import choose_temperature, class_scores
+from sersk.models.classical import CLASSICAL_NAMES, classifier
 
 X, Y, GROUPS = speaker_matrix(spread=3.0)
 UNSEEN, TRUTH, _ = speaker_matrix(seed=0, spread=3.0, n_speakers=9)
@@ -279,3 +280,13 @@ def test_the_temperature_is_chosen_on_unaltered_clips(groups):
     assert model.temperature_ == pytest.approx(expected, rel=1e-6)
     blind = SpeakerCalibratedClassifier(GaussianNB()).fit(both, np.tile(Y, 2), groups=twice)
     assert abs(np.log(model.temperature_ / blind.temperature_)) > 0.05
+
+
+@pytest.mark.parametrize("name", CLASSICAL_NAMES)
+def test_weights_reach_every_classical_model(name):
+    """A third of the clips are labelled wrongly; their weights are zero."""
+    wrong, many = np.arange(len(Y)) % 3 == 0, np.tile(X, 8)  # trees see a part of the columns
+    y = np.where(wrong, np.roll(Y, 4), Y)
+    model = make_pipeline(StandardScaler(), classifier(name, many.shape[1], random_state=0)[0])
+    fit_with_speakers(model, many, y, GROUPS, sample_weight=np.where(wrong, 0.0, 2.0))
+    assert (model.predict(many)[wrong] == Y[wrong]).mean() > 0.6

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import ClassVar
 
 import joblib
@@ -21,6 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from sersk import AcousticFeatures, AudioError, load_audio
 from sersk.clips import DerivedClip, check_clips, clip_source
+from sersk.extraction import in_one_thread
 from sersk.recipes import VectorRecipe
 
 
@@ -374,6 +377,35 @@ def test_matrix_products_keep_to_one_thread_meanwhile(waveforms, monkeypatch):
         features().transform(waveforms)
         assert blas_threads() == {2}
     assert seen == {1}
+
+
+def test_threads_that_overlap_leave_the_limit_as_it_was():
+    """One enters, another enters, the first leaves, the second leaves."""
+    in_second, first_is_out = Event(), Event()
+
+    def second():
+        with in_one_thread():
+            in_second.set()
+            assert first_is_out.wait(60)
+
+    limits = threadpool_limits(2, user_api="blas")  # no block, which would hold the libraries for this thread
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            for _ in range(2):
+                in_second.clear()
+                first_is_out.clear()
+                with in_one_thread(), in_one_thread():
+                    assert blas_threads() == {1}
+                    done = pool.submit(second)
+                    assert in_second.wait(60)
+                first_is_out.set()
+                done.result()
+                assert blas_threads() == {2}
+        with pytest.raises(KeyboardInterrupt), in_one_thread():
+            raise KeyboardInterrupt
+        assert blas_threads() == {2}
+    finally:
+        limits.restore_original_limits()
 
 
 # --- progress ---

@@ -11,10 +11,12 @@ from sklearn.ensemble import AdaBoostClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from speakers import Recorder, speaker_matrix
 
+from sersk import ClipAugmenter
 from sersk.models import SpeakerCalibratedClassifier, SpeakerSearch, fit_with_speakers, folds, speaker_folds
 from sersk.models.folds import count_speakers, hold_out, inner_folds
 
@@ -228,3 +230,88 @@ def test_clips_of_unknown_speakers_train_what_holds_speakers_out():
     assert {*NOBODY} <= {*train}
     assert_array_equal(np.sort(np.r_[train, test]), np.arange(len(Y)))
     assert not {*UNKNOWN[train]} & {*UNKNOWN[test]}
+
+
+# --- altered copies, shares and weights ---
+
+COPIES = np.tile(np.arange(len(Y)), 5)  # which clip each of the rows behind the clips is a copy of
+SOURCES = np.concatenate([np.arange(len(Y)), ~COPIES])
+
+
+@pytest.mark.parametrize("groups", [GROUPS, np.full(len(Y), "alone"), None], ids=["known", "one", "unknown"])
+def test_copies_train_where_their_clip_does_and_are_never_tested(groups):
+    clip = np.concatenate([np.arange(len(Y)), COPIES])
+    parts = inner_folds(Y[clip], None if groups is None else groups[clip], 4, SOURCES)
+    alone = inner_folds(Y, groups, 4)
+    assert len(parts) == len(alone)
+    for (train, test), (clips, tested) in zip(parts, alone, strict=True):
+        assert_array_equal(test, tested)
+        assert_array_equal(np.sort(train), np.flatnonzero(np.isin(clip, clips)))
+
+
+def test_a_copy_whose_clip_is_not_there_is_not_trained_on_beside_its_speaker():
+    clip = np.concatenate([np.arange(len(Y)), COPIES])
+    kept = np.flatnonzero((SOURCES < 0) | (np.arange(len(SOURCES)) % 2 == 0))  # as halving draws them
+    for train, test in inner_folds(Y[clip[kept]], GROUPS[clip[kept]], 3, SOURCES[kept]):
+        assert (SOURCES[kept][test] >= 0).all()
+        assert not set(GROUPS[clip[kept][train]]) & set(GROUPS[clip[kept][test]])
+        assert len(train) + len(test) * 11 == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("n_speakers", "fraction", "n_held"),
+    [(10, 0.4, 4), (10, 0.3, 3), (10, 0.2, 2), (10, 0.5, 5), (4, 0.2, 1), (3, 0.5, 1)],
+)
+def test_speakers_are_held_out_by_their_share_of_the_clips(n_speakers, fraction, n_held):
+    _, y, groups = speaker_matrix(n_speakers)
+    train, test = hold_out(y, groups, fraction)
+    assert len(set(groups[test])) == n_held
+    assert not set(groups[train]) & set(groups[test])
+    assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(len(y)))
+
+
+def test_as_many_emotions_as_can_be_are_left_and_too_few_clips_are_all_trained_on():
+    y = np.where((GROUPS == "s0") & (Y == "sad"), "bored", Y)
+    for fraction in (0.2, 0.4):
+        assert "s0" not in GROUPS[hold_out(y, GROUPS, fraction)[1]]
+    train, test = hold_out([*"abc"], [*"stu"], 0.4)
+    assert (train.tolist(), test.tolist()) == ([0, 1, 2], [])
+
+
+def test_of_clips_with_copies_clips_are_held_out():
+    clip = np.concatenate([np.arange(len(Y)), COPIES])
+    train, test = hold_out(Y[clip], GROUPS[clip], 0.5, SOURCES)
+    assert len(test) == len(Y) // 2
+    assert (SOURCES[test] >= 0).all()
+    assert len(train) == 6 * len(Y) // 2
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: make_pipeline(make_pipeline(StandardScaler(), StandardScaler()), model),
+        lambda model: VotingClassifier([("a", make_pipeline(StandardScaler(), model)), ("b", model)], voting="soft"),
+        lambda model: GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=2),
+        lambda model: SpeakerSearch(make_pipeline(StandardScaler(), model), {}),
+        lambda model: ClipAugmenter(model, ()),
+        lambda model: make_pipeline(StandardScaler(), SpeakerCalibratedClassifier(make_pipeline(model))),
+    ],
+    ids=["bare", "pipeline", "nested", "voting", "scikit-search", "search", "augmenter", "calibrated"],
+)
+@pytest.mark.parametrize("groups", [None, GROUPS], ids=["unknown", "known"])
+def test_weights_reach_the_classifier(wrap, groups):
+    """Half of the clips are labelled wrongly; their weights are next to nothing."""
+    wrong = np.arange(len(Y)) % 2 == 0
+    y = np.where(wrong, np.roll(Y, 4), Y)
+    weight = np.where(wrong, 1e-9, 1.0)
+    model = fit_with_speakers(wrap(LogisticRegression()), X, y, groups, sample_weight=weight)
+    assert (model.predict(X) == Y).mean() > 0.9
+    assert (fit_with_speakers(wrap(LogisticRegression()), X, y, groups).predict(X) == Y).mean() < 0.9
+    with pytest.raises(TypeError, match="KNeighborsClassifier does not support sample weights"):
+        fit_with_speakers(wrap(KNeighborsClassifier()), X, y, groups, sample_weight=weight)
+
+
+def test_weights_without_routing():
+    fit_with_speakers(AdaBoostClassifier(n_estimators=2), X, Y, GROUPS, sample_weight=np.ones(len(Y)))

@@ -191,6 +191,7 @@ def test_a_table_that_does_not_allow_the_protocol(given, name, message):
         (corpus(["x"]), "speaker-folds", "this corpus has 1"),
         (corpus(names("x", 24)), "ravdess-6", "needs the 24 actors of RAVDESS"),
         (corpus(None, 1), "auto", "emotions of one clip"),
+        (Bunch(target=np.array([*"abcdef"]), groups=np.array([*"stuvwx"])), "speaker-split", "emotions of one clip"),
         (corpus(["x", "y"], 1), "random", "Protocol|fold"),
         (corpus(["x", "y"], emotions=["sad"]), "auto", "would train fold 1 on 'sad' only"),
         (Bunch(target=np.array([*"aabb"]), groups=np.array([*"xxyy"])), "loso", "would train fold 1 on 'b' only"),

@@ -144,7 +144,7 @@ def _split(name: str, target: Labels, groups: Labels | None, speakers: list[Any]
         return Protocol(name, "six fixed folds of RAVDESS, unseen speakers", True, _from_masks(tests))
     if name == "speaker-split" and len(speakers) >= 5:
         folds = speaker_folds(target, groups, 5)[:1]
-        n_tested = len(np.unique(groups[folds[0][1]]))
+        n_tested = sum(len(np.unique(groups[test])) for _, test in folds)
         return Protocol(name, f"{n_tested} of {len(speakers)} speakers are tested, unseen speakers", True, folds)
     if name in ("loso", "speaker-split"):
         tests = [groups == speaker for speaker in speakers]

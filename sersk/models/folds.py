@@ -296,8 +296,13 @@ def _request_weights(model: Any, wanted: bool | None = None) -> None:
     takes_weights = has_fit_parameter(model, "sample_weight")
     if wanted is not False and not takes_weights:
         raise TypeError(f"Underlying estimator {type(model).__name__} does not support sample weights.")
-    if wanted is not None and takes_weights and model._get_metadata_request().fit.requests["sample_weight"] is None:
+    if wanted is None or not takes_weights:
+        return
+    request = model._get_metadata_request()
+    if request.fit.requests["sample_weight"] is None:
         model.set_fit_request(sample_weight=wanted)
+    if request.score.requests.get("sample_weight", False) is None:  # scikit-learn's searches may score by it
+        model.set_score_request(sample_weight=wanted)
 
 
 def _parts(model: Any) -> list[tuple[Any, bool]]:
