@@ -33,6 +33,12 @@ _BATCH_SIZE = 1024
 _PART = re.compile(r"part-(\d+)-of-(\d+)\.parquet")
 # Where the schema of every file tells what the features are.
 _KEY = b"sersk"
+# What the schema tells, without which there is no reading.
+_NEEDED = {"sersk", "feature_version", "features"}
+# Parameters that are numbers of columns, and the largest that a file may name.
+_COUNTS, _MOST = ("n_mfcc", "n_mels", "n_chroma"), 2**12
+# What a file may unpack to: so many bytes, and so many more for each of its own.
+_FREE, _PER_BYTE = 2**26, 64
 # How features are computed, which does not matter to what they are.
 _WORK = ("n_jobs", "memory", "on_error", "verbose")
 
@@ -281,7 +287,7 @@ def open_feature_table(folder: str | os.PathLike[str]) -> FeatureTable:
     heads = [pq.ParquetFile(file) for file in found]
     told = [_told(head.schema_arrow) for head in heads]
     for file, one in zip(found, told, strict=True):
-        if not one or one["features"] != told[0]["features"]:
+        if not {*one} >= _NEEDED or one["features"] != told[0]["features"]:
             raise ValueError(f"{file}: is not of the table that it lies in. Write the features anew.")
         if one["feature_version"] != FEATURE_VERSION:
             raise ValueError(
@@ -289,12 +295,21 @@ def open_feature_table(folder: str | os.PathLike[str]) -> FeatureTable:
                 f"computes version {FEATURE_VERSION}. Install sersk {one['sersk']}, which wrote it, or write the "
                 "features anew."
             )
-    parameters = told[0]["features"].items()
-    features = AcousticFeatures().set_params(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in parameters}
-    )
+    try:
+        parameters = told[0]["features"].items()
+        if large := [name for name, value in parameters if name in _COUNTS and value > _MOST]:
+            raise ValueError(f"{large[0]} is above {_MOST}")
+        features = AcousticFeatures().set_params(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in parameters}
+        )
+        names = tuple(features.get_feature_names_out())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{found[0]}: is damaged ({error}). Write the features anew.") from error
+    for file, head in zip(found, heads, strict=True):
+        if 4 * len(names) * head.metadata.num_rows > _FREE + _PER_BYTE * file.stat().st_size:
+            raise ValueError(f"{file}: claims to hold {head.metadata.num_rows} clips. Write the features anew.")
     sizes = tuple(head.metadata.num_rows for head in heads)
-    return FeatureTable(home, tuple(found), sizes, features, tuple(features.get_feature_names_out()))
+    return FeatureTable(home, tuple(found), sizes, features, names)
 
 
 def _parquet() -> Any:
@@ -342,8 +357,11 @@ def _write_part(table: pd.DataFrame, schema: pa.Schema, head: dict[str, Any], fi
 
 def _told(schema: pa.Schema) -> dict[str, Any]:
     """Give what a file says of itself; nothing if it is somebody else's."""
-    told: dict[str, Any] = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
-    return told
+    try:
+        told = json.loads((schema.metadata or {}).get(_KEY, b"{}").decode())
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _failures(told: dict[str, Any]) -> list[tuple[str, AudioError]]:

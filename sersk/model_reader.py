@@ -11,7 +11,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from .archives import TYPES
+from .archives import read_array, read_schema
 
 # The version of skops' format that is read here.
 _PROTOCOL = 2
@@ -47,21 +47,13 @@ def read_known(content: bytes, known: Collection[str]) -> Any:
     object or None
         What is stored. None if there is anything else in the file; then nothing of it was imported or built.
     """
+    schema = read_schema(content)
+    types: dict[str, Collection[str]] = {**_PLAIN, "ObjectNode": known}
+    # It is asked about every node, wherever it stands; what is none of these is not built.
+    if schema.root["protocol"] != _PROTOCOL or not all(name in types.get(loader, ()) for loader, name in schema.kinds):
+        return None
     with ZipFile(io.BytesIO(content)) as archive:
-        wanted: set[tuple[str, str]] = set()
-
-        def note(node: dict[str, Any]) -> dict[str, Any]:
-            if "__loader__" in node:
-                of_numbers = node.get("type", "numpy") == "numpy"  # an array of objects is another matter
-                wanted.add((node["__loader__"] if of_numbers else "", f"{node['__module__']}.{node['__class__']}"))
-            return node
-
-        # It is asked about every node, wherever it stands; what is none of these is not built.
-        schema = json.loads(archive.read(TYPES), object_hook=note)
-        types: dict[str, Collection[str]] = {**_PLAIN, "ObjectNode": known}
-        if schema["protocol"] != _PROTOCOL or not all(name in types.get(loader, ()) for loader, name in wanted):
-            return None
-        return _build(schema, archive, {})
+        return _build(schema.root, archive, {})
 
 
 def _build(node: dict[str, Any], archive: ZipFile, built: dict[Any, Any]) -> Any:
@@ -93,7 +85,7 @@ def _make(node: dict[str, Any], archive: ZipFile, built: dict[Any, Any]) -> Any:
             mapping.update({name: of(item) for name, item in node["content"].items()})
             return mapping
         case "NdArrayNode":
-            array = np.lib.format.read_array(io.BytesIO(archive.read(node["file"])), allow_pickle=False)
+            array = read_array(archive, node["file"])
             return array if node["__class__"] == "ndarray" else _type(node)(array)
         case "RandomStateNode":
             random = np.random.RandomState()

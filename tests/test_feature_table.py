@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -221,6 +222,43 @@ def test_a_file_in_place_of_a_folder_and_no_clips_are_refused(corpus, folder):
         write(corpus, folder)
     with pytest.raises(ValueError, match="at least one clip"):
         write_feature_table([], corpus.frame[:0], features(), folder)
+
+
+def retold(file, change):
+    """Write a file again with other words about its features."""
+    table = pq.read_table(file)
+    told = json.loads(table.schema.metadata[b"sersk"])
+    said = change(told) or told
+    content = said if isinstance(said, bytes) else json.dumps(said).encode()
+    pq.write_table(table.replace_schema_metadata({b"sersk": content}), file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda told: b"[" * 200_000, "is not of the table that it lies in"),
+        (lambda told: b"\xff", "is not of the table that it lies in"),
+        (lambda told: [1], "is not of the table that it lies in"),
+        (lambda told: {"features": {}}, "is not of the table that it lies in"),
+        (lambda told: told["features"].update(n_mfcc=10**9), "n_mfcc is above 4096"),
+        (lambda told: told["features"].update(n_mfcc="x"), "is damaged"),
+        (lambda told: told["features"].update(other=1), "is damaged"),
+        (lambda told: told.update(features=[]), "is damaged"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(change, message, corpus, folder):
+    write(corpus, folder, part_size=100)
+    retold(folder / "part-00000-of-00001.parquet", change)
+    with pytest.raises(ValueError, match=rf"part-00000-of-00001\.parquet: .*{message}"):
+        open_feature_table(folder)
+
+
+def test_a_file_of_more_rows_than_it_can_hold_is_refused(corpus, folder, monkeypatch):
+    write(corpus, folder, part_size=100)
+    monkeypatch.setattr(feature_table, "_FREE", 0)
+    monkeypatch.setattr(feature_table, "_PER_BYTE", 0.001)
+    with pytest.raises(ValueError, match=rf"claims to hold {len(corpus.data)} clips"):
+        open_feature_table(folder)
 
 
 def test_what_is_no_table_is_not_opened(corpus, folder, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import random
@@ -221,7 +222,9 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, "missing", "folder", "array", "members", "shapes"])
+@pytest.mark.parametrize(
+    "damage", [*DAMAGES, "missing", "folder", "array", "members", "shapes", "packed", "bottomless"]
+)
 def test_what_is_no_whole_state_is_ignored(tmp_path, damage):
     network = compiled()
     before, file = values(network), tmp_path / "other.npz"
@@ -233,6 +236,12 @@ def test_what_is_no_whole_state_is_ignored(tmp_path, damage):
     elif damage == "array":
         with file.open("wb") as opened:
             np.save(opened, np.ones(3))
+    elif damage == "packed":  # little on the disk, and a lot in memory
+        with np.load(io.BytesIO(content)) as held:
+            np.savez_compressed(file, **held, best_0=np.zeros(10**6))
+    elif damage == "bottomless":
+        with np.load(io.BytesIO(content)) as held:
+            np.savez(file, **dict(held) | {"told": np.full(200_000, ord("["), dtype=np.uint8)})
     elif damage in ("members", "shapes"):
         told = np.frombuffer(json.dumps({}).encode(), dtype=np.uint8)
         states = {f"state_{k}": np.zeros(7) for k in range(len(before) if damage == "shapes" else 2)}

@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 import sklearn
 import skops.io
-from conftest import HAS_KERAS, needs_keras, tiny_network
+from conftest import HAS_KERAS, needs_keras, padded_speech, tiny_network
 from forgery import assert_same, cheap_features, forge, forge_packed, lda, members_of, waveforms
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import Birch
+from sklearn.compose import ColumnTransformer
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import Bunch
@@ -32,9 +34,10 @@ from sklearn.utils import Bunch
 from sersk import FrameScaler, FrameSequences, persistence
 from sersk.corpora import make_emotional_speech
 from sersk.extraction import FEATURE_VERSION
-from sersk.models import emotion_pipeline, fit_with_speakers
+from sersk.models import SpeakerSearch, emotion_pipeline, fit_with_speakers
 from sersk.models.classical import CLASSICAL_NAMES
 from sersk.persistence import SCHEMA_VERSION, TRUSTED_TYPES, default_model_path, load_model, read_card, save_model
+from sersk.stored_models import pack
 
 MAJOR, MINOR = (int(part) for part in sklearn.__version__.split(".")[:2])
 OLDER, NEWER = f"{MAJOR}.{MINOR - 1}.0", f"{MAJOR}.{MINOR + 1}.0"
@@ -195,6 +198,55 @@ def test_a_forged_network_is_refused_before_it_is_built(network, tmp_path, chang
         load_model(forge_packed(saved, tmp_path / "m.sersk", forged))
 
 
+@needs_keras
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_network_on_frames_comes_back(scaled, tmp_path):
+    X, y, _ = padded_speech()
+    network = tiny_network("lstm-dense")
+    fitted = (make_pipeline(FrameScaler(), network) if scaled else network).fit(X, y)
+    file = save_model(fitted, tmp_path / "m.sersk")
+    assert_same(fitted, load_model(file), X)
+    card = read_card(file)
+    assert np.shape(card["answers"]) == (3, 3)
+    assert (card["features"], card["feature_version"]) == (None, None)
+    versions = card["versions"] | {"scikit-learn": OLDER}
+    assert_same(fitted, load_model(forge(file, tmp_path / "older.sersk", card={"versions": versions})), X)
+
+
+def columns(kind: str) -> ColumnTransformer:
+    scaled = ("age", StandardScaler(), ["age"])
+    other = {
+        "clips": ("clips", cheap_features(), "file"),
+        "words": ("words", OneHotEncoder(sparse_output=False), ["sex"]),
+        "numbers": ("numbers", "passthrough", ["height"]),
+    }[kind]
+    return ColumnTransformer([scaled, other])
+
+
+@pytest.mark.parametrize("kind", ["clips", "words", "numbers"])
+def test_a_model_of_columns_comes_back(kind, corpus, tmp_path):
+    import pandas as pd
+
+    n_clips = len(corpus.data)
+    table = pd.DataFrame({"file": corpus.data, "sex": ["f", "m"] * (n_clips // 2), "age": np.arange(n_clips) % 7})
+    table["height"] = table["age"] ** 2
+    fitted = make_pipeline(columns(kind), lda()).fit(table, corpus.target)
+    file = save_model(fitted, tmp_path / "m.sersk")
+    assert_same(fitted, load_model(file), table)
+    card = read_card(file)
+    assert card["answers"] is None
+    assert card["sr"] == (16000 if kind == "clips" else None)
+    load_model(aged(file, tmp_path / "older.sersk", OLDER))
+
+
+def test_a_model_of_numbered_columns_answers(vectors, corpus, tmp_path):
+    numbered = ColumnTransformer([("a", StandardScaler(), [0, 1]), ("b", "passthrough", slice(2, 5))])
+    fitted = make_pipeline(numbered, lda()).fit(vectors, corpus.target)
+    file = save_model(fitted, tmp_path / "m.sersk")
+    assert_same(fitted, load_model(file), vectors)
+    assert np.shape(read_card(file)["answers"]) == (3, 3)
+
+
 def test_integer_labels_come_back_as_integers(vectors, tmp_path):
     fitted = lda().fit(vectors, np.arange(len(vectors)) % 3)
     file = save_model(fitted, tmp_path / "m.sersk")
@@ -328,6 +380,25 @@ class OwnClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[np.zeros(len(X), dtype=int)]
 
 
+@pytest.fixture
+def search(vectors, corpus):
+    return GridSearchCV(SVC(), {"C": [1, 2]}, cv=2).fit(vectors, corpus.target)
+
+
+def test_of_a_search_only_what_it_found_is_saved(search, vectors, corpus, tmp_path):
+    with pytest.raises(ValueError, match=r"^A search \(GridSearchCV\) is not saved, .*\. Save its best_estimator_\.$"):
+        save_model(search, tmp_path / "m.sersk")
+    inside = make_pipeline(StandardScaler(), search).fit(vectors, corpus.target)
+    with pytest.raises(ValueError, match=r"Put in the place of GridSearchCV, and save, its best_estimator_\.$"):
+        save_model(inside, tmp_path / "m.sersk")
+    own = SpeakerSearch(SVC(), {"C": [1, 2]}).fit(vectors, corpus.target, groups=corpus.groups)
+    with pytest.raises(ValueError, match=r"^A search \(SpeakerSearch\) is not saved"):
+        save_model(own, tmp_path / "m.sersk")
+    assert not list(tmp_path.iterdir())
+    loaded = load_model(save_model(search.best_estimator_, tmp_path / "m.sersk"))
+    assert_same(search.best_estimator_, loaded, vectors)
+
+
 def test_own_types_are_loaded_only_by_their_names(tmp_path):
     own = f"{__name__}.OwnClassifier"
     fitted = OwnClassifier().fit(np.eye(2), ["a", "b"])
@@ -408,6 +479,50 @@ def test_an_older_model_that_fails_is_refused(saved, tmp_path, monkeypatch):
     monkeypatch.setattr(LinearDiscriminantAnalysis, "predict_proba", fail)
     with pytest.raises(ValueError, match=r"fails \(AttributeError: no such attribute\) under"):
         load_model(aged(saved, tmp_path / "m.sersk", OLDER))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_fft": 2**30},
+        {"hop_length": 1, "n_fft": 2**15},
+        {"offset": 1e12},
+        {"sr": 10**12},
+        {"n_mels": 2**14},
+        {"n_mfcc": np.int64(2**40)},
+        {"hop_length": 0},
+        {"sr": "x"},
+    ],
+    ids=str,
+)
+def test_an_older_model_that_takes_too_much_is_not_asked(change, saved, model, tmp_path, monkeypatch):
+    packed = pack(model)
+    vars(packed[0]).update(change)
+    file = aged(forge_packed(saved, tmp_path / "m.sersk", packed), tmp_path / "older.sersk", OLDER)
+    monkeypatch.setattr(persistence, "_answers", None)
+    with pytest.raises(ValueError, match=r"and fails \((ValueError: it takes too much|InvalidParameterError)"):
+        load_model(file)
+
+
+def test_an_older_model_of_too_many_features_is_not_asked(vectors, corpus, tmp_path, monkeypatch):
+    fitted = lda().fit(vectors, corpus.target)
+    file = save_model(fitted, tmp_path / "good.sersk")
+    fitted.n_features_in_ = 2**40
+    forged = forge_packed(file, tmp_path / "m.sersk", pack(fitted))
+    monkeypatch.setattr(persistence, "_answers", None)
+    with pytest.raises(ValueError, match="it takes too much for a check"):
+        load_model(aged(forged, tmp_path / "older.sersk", OLDER))
+
+
+def test_classes_that_are_longer_than_the_card_s_are_not_listed(saved, model, tmp_path):
+    packed = pack(model)
+    packed[-1].classes_ = np.zeros(10**6, dtype=np.int8)
+    assert persistence._differ(np.broadcast_to(np.int8(0), (2**40,)), [0])  # a list of it would need 8 TB
+    assert persistence._differ([[0], [1]], [[0], [1, 2]])
+    assert not persistence._differ([np.array(["a", "b"]), ("c",)], [["a", "b"], ["c"]])
+    assert persistence._differ(np.array(["a"]), "a")
+    with pytest.raises(ValueError, match="the model is not the one that its card describes"):
+        load_model(forge_packed(saved, tmp_path / "m.sersk", packed))
 
 
 def test_labels_prove_a_model_without_probabilities(vectors, corpus, tmp_path):

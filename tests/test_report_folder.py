@@ -316,6 +316,10 @@ def test_an_empty_folder_and_a_link_are_taken(folder):
         ({"report.json": '{"rows": []}'}, r"report\.json: is no report of sersk"),
         ({"report.json": "[]"}, r"report\.json: is no report of sersk"),
         ({"report.json": '{"format": "another"}'}, r"report\.json: is no report of sersk"),
+        ({"report.json": '{"format": "sersk evaluation report"}'}, r"report\.json: is no report of sersk"),
+        ({"report.json": '{"format": "sersk evaluation report", "schema": 1}'}, r"report\.json: is no report of sersk"),
+        ({"report.json": '{"format": "sersk evaluation report", "schema": "x"}'}, r"report\.json: is no report"),
+        ({"report.json": "[" * 200_000}, r"report\.json: is no report of sersk"),
         ({"report.json": '{"format": "sersk evaluation report"'}, r"report\.json: is no report of sersk"),
         (
             {"report.json": '{"format": "sersk evaluation report", "schema": 2}'},

@@ -31,6 +31,8 @@ _DPI = 150
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 # Columns of predictions.csv in which nothing between two commas means that it is not known.
 _MAY_BE_UNKNOWN = ("speaker", *FACTS)
+# What `read_report` reads in report.json.
+_NEEDED = ("schema", "files", "columns", "n_clips", "protocol", "description", "speaker_independent", "emotions")
 
 
 def write_report(
@@ -208,9 +210,12 @@ def _read_facts(folder: Path) -> dict[str, Any]:
         facts = json.loads(file.read_text(encoding="utf-8"))
         if facts["format"] != FORMAT:
             raise KeyError(FORMAT)
-    except (KeyError, TypeError, ValueError) as error:
+        is_newer = facts["schema"] > SCHEMA_VERSION
+        if not is_newer and (missing := {*_NEEDED} - {*facts}):
+            raise KeyError(*missing)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: is no report of sersk.") from error
-    if facts["schema"] > SCHEMA_VERSION:
+    if is_newer:
         raise ValueError(
             f"{file}: is of schema {facts['schema']}, and this sersk reads up to {SCHEMA_VERSION}. Install a newer one."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -226,7 +227,8 @@ class XGBoostClassifier(MostProbable, ClassifierMixin, BaseEstimator):
             import xgboost
 
             # The bytes do not tell the number of threads, and without one xgboost takes every core.
-            booster = xgboost.Booster({"nthread": _threads(state["n_jobs"])})
+            n_threads = min(_threads(state["n_jobs"]), os.cpu_count() or 1)  # a file may say what it will
+            booster = xgboost.Booster({"nthread": n_threads})
             booster.load_model(bytearray(state["_booster"].tobytes()))
             state = state | {"_booster": booster}
         super().__setstate__(state)

@@ -61,10 +61,13 @@ def load_state(file: Path, network: Any) -> tuple[dict[str, Any], list[Array] | 
     variables = _variables(network)
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as held:  # numpy leaves a cut one open
+            if sum(member.file_size for member in held.zip.infolist()) > file.stat().st_size:
+                raise ValueError("it is packed, as np.savez does not pack")
             arrays = dict(held)
         told = json.loads(arrays.pop("told").tobytes())
         values = [arrays.pop(f"state_{k}") for k in range(len(variables))]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):  # cut by a full disk, say
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, MemoryError, RecursionError):
+        # Cut by a full disk, say.
         return None
     if any(value.shape != tuple(variable.shape) for variable, value in zip(variables, values, strict=True)):
         return None
