@@ -26,7 +26,7 @@ from _publish import publish
 
 from sersk.corpora import make_emotional_speech
 
-FIT = "fit clips --model lstm --features lstm --resume --cache cache --jobs 1".replace(" --features lstm", "")
+FIT = "fit clips --model lstm --resume --cache cache --jobs 1"
 # Moment: command, what its stderr says by then, most seconds that pass after it, signals.
 MOMENTS = {
     "fit, start": (FIT, "", 3.0, [signal.SIGINT]),
@@ -54,17 +54,18 @@ MOMENTS = {
 def epochs_kept(folder):
     """How many epochs the checkpoints hold, each of which must be whole."""
     n_epochs = 0
-    for file in folder.glob("*.npz"):
-        with np.load(file) as held:
-            arrays = dict(held)
-        n_epochs += len(
-            json.loads(next(arrays[name] for name in ("facts", "told") if name in arrays).tobytes())["history"]["loss"]
-        )
+    for file in folder.glob("[!.]*.npz"):
+        try:
+            with file.open("rb") as opened, np.load(opened) as held:
+                arrays = dict(held)
+        except FileNotFoundError:  # the training is done
+            return 0
+        n_epochs += len(json.loads(arrays["told"].tobytes())["history"]["loss"])
     return n_epochs
 
 
 def processes_of(leader):
-    """The processes of a session that still run."""
+    """List the processes of a session that still run."""
     rows = [row.split() for row in subprocess.check_output(["/bin/ps", "-eo", "sess=,stat="], text=True).splitlines()]
     return [row for row in rows if row[0] == str(leader) and not row[1].startswith("Z")]
 
@@ -110,7 +111,7 @@ def interrupt(command, said, longest, signals, folder, draw):
     ]
     said = log.read_text()
     faults = [*(["worker left"] * left), *drafts, *(["traceback"] if re.search("Traceback|Fatal", said) else [])]
-    if epochs_kept(checkpoint) < kept:
+    if running.returncode and epochs_kept(checkpoint) < kept:
         faults.append("epochs lost")
     if faults or code not in (130, 143):
         print(code, f"{seconds:.1f}", faults, said[-3000:], file=sys.stderr, flush=True)
@@ -120,7 +121,7 @@ def interrupt(command, said, longest, signals, folder, draw):
 def main():
     n_runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     chosen = sys.argv[2:] or list(MOMENTS)
-    draw = random.Random(0)
+    draw = random.Random(0)  # noqa: S311
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
     rows = []
     try:

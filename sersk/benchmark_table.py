@@ -65,6 +65,8 @@ class Benchmark:
         What each report took, features apart.
     failures : dict of str to AudioError
         Clips that could not be read and were left out, as far as clips were read this time.
+    unwritten : list of OSError
+        What kept reports from being written, such as a full disk.
 
     See Also
     --------
@@ -75,6 +77,7 @@ class Benchmark:
     refused: dict[Cell, str]
     seconds: dict[Cell, float]
     failures: dict[str, AudioError] = field(default_factory=dict)
+    unwritten: list[OSError] = field(default_factory=list)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -194,7 +197,8 @@ def write_tables(found: Benchmark, folder: Path, command: str) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     table = found.table
-    table.to_csv(folder / "benchmark.csv", index=False)
+    with replace_file(folder / "benchmark.csv") as draft:
+        table.to_csv(draft, index=False)
     shown = table.drop(columns=["low", "high"], errors="ignore")
     if "uar" in table:
         shown.insert(6, "95 %", [_limits(low, high) for low, high in zip(table["low"], table["high"], strict=True)])

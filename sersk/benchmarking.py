@@ -148,12 +148,15 @@ def run_benchmark(
             found.reports[cell] = report
             failures = experiments[MIXED].failures
             found.failures.update(failures)
-            _seal_of(folder_of_cell).unlink(missing_ok=True)  # it is not of what comes now
-            write_report(report, folder_of_cell, card={**vars(cell), **settings}, failures=failures)
-            # Last, so that what has it is whole.
-            seal = json.dumps({"key": key, "seconds": round(found.seconds[cell], 1)})
-            with replace_file(_seal_of(folder_of_cell)) as draft:
-                draft.write_text(seal, encoding="utf-8")
+            try:
+                _seal_of(folder_of_cell).unlink(missing_ok=True)  # it is not of what comes now
+                write_report(report, folder_of_cell, card={**vars(cell), **settings}, failures=failures)
+                # Last, so that what has it is whole.
+                seal = json.dumps({"key": key, "seconds": round(found.seconds[cell], 1)})
+                with replace_file(_seal_of(folder_of_cell)) as draft:
+                    draft.write_text(seal, encoding="utf-8")
+            except OSError as error:  # a full disk, say: the figures are still to be shown
+                found.unwritten.append(error)
             clock.stop()
     return found
 

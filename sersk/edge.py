@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import typer
@@ -43,6 +44,7 @@ def edge(checkpoint: Path | None = None, *, ends_itself: bool = False) -> Iterat
         warnings.showwarning = lambda message, *_args, **_kwargs: say(f"warning: {message}")
         try:
             yield
+            sys.stdout.flush()
         except BaseException as error:
             if _was_interrupted(error):
                 say(last_words())
@@ -50,8 +52,7 @@ def edge(checkpoint: Path | None = None, *, ends_itself: bool = False) -> Iterat
             # BrokenPipeError: the reader of our output has gone, and Typer ends without a word.
             if isinstance(error, BrokenPipeError) or not isinstance(error, ValueError | OSError | ImportError):
                 raise
-            of_file = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else ""
-            say(f"error: {of_file or error}")
+            say(f"error: {_describe(error)}")
             raise typer.Exit(2) from error
 
 
@@ -83,9 +84,56 @@ def _was_interrupted(error: BaseException | None) -> bool:
     return error is not None
 
 
-def end_with_failures(n_bad: int, n_clips: int) -> None:
+def _describe(error: BaseException) -> str:
+    """Say what went wrong, and with which file."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    name = error.filename or ("" if can_flush() else "stdout")
+    return f"{name}: {error.strerror}" if name else error.strerror
+
+
+def can_flush() -> bool:
     """
-    End a command that is done but for some clips.
+    Find out whether what was printed got to where stdout leads, such as a file on a full disk.
+
+    Returns
+    -------
+    bool
+        Whether it did.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def gathering(errors: list[OSError]) -> Iterator[None]:
+    """
+    Gather what keeps a file from being written, since results are still to be shown.
+
+    Parameters
+    ----------
+    errors : list of OSError
+        Grows by one, for `end_with_failures`.
+
+    Yields
+    ------
+    None
+        For a ``with`` block that writes a file.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        errors.append(error)
+
+
+def end_with_failures(n_bad: int, n_clips: int, unwritten: Sequence[OSError] = ()) -> None:
+    """
+    End a command that is done but for some clips or files.
 
     Parameters
     ----------
@@ -93,12 +141,17 @@ def end_with_failures(n_bad: int, n_clips: int) -> None:
         Number of clips that could not be read; with 0, nothing happens.
     n_clips : int
         Number of all clips.
+    unwritten : sequence of OSError, default=()
+        What `gathering` gathered.
 
     Raises
     ------
     typer.Exit
-        With code 1.
+        With code 2 if a file could not be written, else with 1.
     """
     if n_bad:
         say(f"{n_bad} of {count(n_clips, 'clip')} could not be read")
-        raise typer.Exit(1)
+    for error in unwritten:
+        say(f"error: {_describe(error)}")
+    if n_bad or unwritten:
+        raise typer.Exit(2 if unwritten else 1)

@@ -72,8 +72,8 @@ def check_folder(option: str, folder: Path) -> None:
 
 def _check_writing(option: str, given: Path, folder: Path) -> None:
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(4096))  # for which a full disk has no room
     except OSError as error:
         raise ValueError(f"{option} {given}: cannot write to the folder {folder} ({error.strerror}).") from error
 
@@ -261,7 +261,11 @@ def write_table(table: pd.DataFrame, out: Path) -> None:
         odd = table.select_dtypes(exclude="number").astype(str).stack().str.contains("\r").any()
         write = functools.partial(table.to_csv, index=False, lineterminator="\r\n" if odd else "\n")
     if str(out) == "-":
-        write(sys.stdout)
+        try:
+            write(sys.stdout)
+            sys.stdout.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "stdout") from error
         return
     with replace_file(out) as draft:
         write(draft)

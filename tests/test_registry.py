@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
 
@@ -341,6 +343,31 @@ def test_without_keras_classical_models_work_and_networks_tell_what_to_install()
     for error in errors:
         assert error.startswith("Networks need Keras and JAX (")
         assert error.endswith("): pip install 'sersk[keras]'")
+
+
+@needs_keras
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        ("torch", "KERAS_BACKEND=torch: torch is not installed. Unset KERAS_BACKEND for JAX, or: pip install torch"),
+        ("nonsense", "KERAS_BACKEND=nonsense: expected jax, tensorflow or torch. Unset it for JAX."),
+        ("", None),
+    ],
+)
+def test_a_backend_that_is_not_there_is_named(backend, expected):
+    if backend == "torch" and importlib.util.find_spec("torch") is not None:
+        pytest.skip("torch is there")
+    code = """if True:
+        try:
+            from sersk.models.keras_backend import keras
+        except ImportError as error:
+            print(error)
+        else:
+            assert keras.backend.backend() == "jax"
+    """
+    environment = os.environ | {"KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == (f"{expected}\n" if expected else "")
 
 
 def test_the_lstm_is_trained_on_copies_too():

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sersk.distribution import on_scheduler
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, gathering
 from sersk.options import NETWORKS, Cache, Corpora, JobsOfTraining, Layout, Model, Scheduler, Seed
 from sersk.outputs import check_table, write_table
 from sersk.sources import read_corpora
@@ -57,9 +57,11 @@ def audit(
         from .audit_text import as_document, show_audit, show_leak
 
         audited = audit_corpus(clips, n_jobs=jobs, verbose=1)
+        unwritten: list[OSError] = []
         if out is not None:
-            write_table(audited.clips, out)
-            say(f"{count(len(audited.clips), 'clip')}: {out}")
+            with gathering(unwritten):
+                write_table(audited.clips, out)
+                say(f"{count(len(audited.clips), 'clip')}: {out}")
         if not as_json:
             show_audit(audited)
         leak = None
@@ -85,4 +87,4 @@ def audit(
             show_leak(leak, model)
         for file, failure in audited.failures:
             say(f"error: {visible(file)}: {visible(failure.reason)}")
-        end_with_failures(len(audited.failures), len(audited.clips))
+        end_with_failures(len(audited.failures), len(audited.clips), unwritten)

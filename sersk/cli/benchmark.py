@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from sersk.distribution import on_scheduler
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, gathering
 from sersk.options import (
     MODELS,
     NETWORKS,
@@ -90,8 +90,10 @@ def benchmark(
             tell=say,
             progress=functools.partial(show_folds, in_lines=jobs < 2 and not {*NETWORKS}.isdisjoint(chosen)),
         )
-        summary = write_tables(found, out, " ".join(["sersk", *sys.argv[1:]]))
-        typer.echo(summary.read_text(encoding="utf-8"))
+        unwritten, summary = found.unwritten, None
+        with gathering(unwritten):
+            summary = write_tables(found, out, " ".join(["sersk", *sys.argv[1:]]))
+        typer.echo(summary.read_text(encoding="utf-8") if summary else found.table.to_string(index=False))
         for error in found.failures.values():
             say(f"error: {visible(error)}")
-        end_with_failures(len(found.failures), len(clips.data))
+        end_with_failures(len(found.failures), len(clips.data), unwritten)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sersk.distribution import on_scheduler
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, gathering
 from sersk.options import NETWORKS, Cache, Corpora, Features, Jobs, Layout, Model, Protocol, Scheduler, Seed
 from sersk.outputs import check_picture, check_table, write_picture, write_table
 from sersk.sources import read_corpora
@@ -71,17 +71,19 @@ def importance(
             n_jobs=experiment.n_jobs,
             progress=show_folds,
         )
+        unwritten: list[OSError] = []
         if out is not None:
-            write_table(table.reset_index(), out)
+            with gathering(unwritten):
+                write_table(table.reset_index(), out)
         folds = make_protocol(experiment.corpus, protocol).description
         if plot is not None:
             from sersk.evaluation.plots import plot_importance
 
-            write_picture(
-                plot_importance(table, f"{model}, {count(len(experiment.corpus.target), 'clip')}, {folds}"), plot
-            )
+            title = f"{model}, {count(len(experiment.corpus.target), 'clip')}, {folds}"
+            with gathering(unwritten):
+                write_picture(plot_importance(table, title), plot)
         for _, error in experiment.failures:
             say(f"error: {visible(error)}")
         if str(out) != "-":
             show_importance(table, folds)
-        end_with_failures(len(experiment.failures), len(clips.data))
+        end_with_failures(len(experiment.failures), len(clips.data), unwritten)

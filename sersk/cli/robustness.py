@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sersk.distribution import on_scheduler
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, gathering
 from sersk.options import (
     NETWORKS,
     Augment,
@@ -105,12 +105,15 @@ def robustness(
         )
         for _, error in experiment.failures:
             say(f"error: {visible(error)}")
+        unwritten: list[OSError] = []
         if out is not None:
-            write_table(report.table, out)
+            with gathering(unwritten):
+                write_table(report.table, out)
         if plot is not None:
             from sersk.evaluation.plots import plot_robustness
 
-            write_picture(plot_robustness(report, model), plot)
+            with gathering(unwritten):
+                write_picture(plot_robustness(report, model), plot)
         if str(out) != "-":
             show_robustness(report)
-        end_with_failures(len(experiment.failures), len(clips.data))
+        end_with_failures(len(experiment.failures), len(clips.data), unwritten)

@@ -11,7 +11,7 @@ import typer
 
 from sersk.cli.reports import check_folders, learning_section, robustness_section, write_reports
 from sersk.distribution import on_scheduler
-from sersk.edge import edge, end_with_failures
+from sersk.edge import edge, end_with_failures, gathering
 from sersk.options import (
     NETWORKS,
     Augment,
@@ -140,7 +140,7 @@ def fit(
         )
         if checkpoint is not None:
             open_checkpoint(checkpoint, resume=resume)
-        all_trained = {}
+        all_trained, unwritten = {}, list[OSError]()
         for name, experiment in _in_turn(experiments):
             all_trained[name] = trained = train_experiment(experiment, progress)
             part = None if name == MIXED else name
@@ -150,13 +150,16 @@ def fit(
                 "copies": list(experiment.copies),
             }
             # Before anything is printed: the reader may be gone.
-            write_model(trained, file_of_part(out, part), card if part is None else card | {str(by): part})
+            with gathering(unwritten):
+                write_model(trained, file_of_part(out, part), card if part is None else card | {str(by): part})
             if curves is not None:
-                write_curves(trained, file_of_part(curves, part), model)
-        if checkpoint is not None:
+                with gathering(unwritten):
+                    write_curves(trained, file_of_part(curves, part), model)
+        if checkpoint is not None and not unwritten:
             remove_checkpoint(checkpoint)
         reports = {name: trained.report for name, trained in all_trained.items()}
-        _conclude(experiments, reports, {name: trained.best_params for name, trained in all_trained.items()})
+        settings = {name: trained.best_params for name, trained in all_trained.items()}
+        _conclude(experiments, reports, settings, unwritten)
 
 
 def evaluate(
@@ -227,9 +230,11 @@ def evaluate(
             reports[name] = experiment.evaluate(progress)
             sections[name] = learning_section(experiment, seed, in_lines=in_lines) if learning_curve else []
             sections[name] += robustness_section(experiment, seed, in_lines=in_lines) if robustness else []
+        unwritten: list[OSError] = []
         if out is not None:
-            write_reports(context.params, experiments, reports, sections)  # before anything is printed, as in `fit`
-        _conclude(experiments, reports, {})
+            with gathering(unwritten):  # before anything is printed, as in `fit`
+                write_reports(context.params, experiments, reports, sections)
+        _conclude(experiments, reports, {}, unwritten)
 
 
 def _refuse_others(context: typer.Context, taken: set[str]) -> None:
@@ -250,8 +255,11 @@ def _fit_table(folders: list[str], model: str, protocol: str, out: Path, jobs: i
         folders[0], model, protocol=protocol, random_state=seed, n_jobs=jobs, progress=_show_training
     )
     corpora = sorted(set(open_feature_table(folders[0]).facts()["corpus"]))
-    write_model(trained, out, {"corpora": corpora, "model": model, "copies": []})
+    unwritten: list[OSError] = []
+    with gathering(unwritten):
+        write_model(trained, out, {"corpora": corpora, "model": model, "copies": []})
     show_report(trained.report)
+    end_with_failures(0, trained.n_clips, unwritten)
 
 
 def _show_training(folds: Iterable[Any], total: int, *, in_lines: bool = False) -> Iterator[Any]:
@@ -269,7 +277,10 @@ def _in_turn(experiments: dict[str, Experiment]) -> Iterator[tuple[str, Experime
 
 
 def _conclude(
-    experiments: dict[str, Experiment], reports: dict[str, EvaluationReport], settings: dict[str, dict[str, Any]]
+    experiments: dict[str, Experiment],
+    reports: dict[str, EvaluationReport],
+    settings: dict[str, dict[str, Any]],
+    unwritten: list[OSError],
 ) -> None:
     """Print what came of the experiments, the settings that were found included, and end."""
     from sersk.experiments import MIXED
@@ -289,4 +300,4 @@ def _conclude(
             typer.echo()
     if len(reports) > 1:
         show_comparison(compare_reports(experiments, reports))
-    end_with_failures(len(failures), len(failures) + len(experiments[MIXED].corpus.target))
+    end_with_failures(len(failures), len(failures) + len(experiments[MIXED].corpus.target), unwritten)

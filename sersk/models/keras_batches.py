@@ -134,7 +134,7 @@ class Batches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         # JAX computes in single precision, and warns of what asks for more.
-        self.X, self.target, self.weight = X, np.float32(target), np.float32(weight)
+        self.X, self.target, self.weight = X, np.asarray(target, np.float32), np.asarray(weight, np.float32)
         self.batch_size, self.longest, self.masks, self.seed = batch_size, longest, masks, seed
         self.lengths = count_frames(X)
         self.start(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,12 @@ class Supervisor(keras.callbacks.Callback):
                 "waited": self.waited,
                 "rate": self.rate,
             }
-            save_state(self.checkpoint, network, told, self.best)
+            try:
+                save_state(self.checkpoint, network, told, self.best)
+            except OSError as error:  # a full disk, say, which is no reason to lose what was trained
+                warnings.warn(
+                    f"checkpoint {self.checkpoint}: {error.strerror or error}; training goes on.", stacklevel=2
+                )
         if self.bar is not None:
             self.bar.update(0, advance=1, told=_told(logs))
 
