@@ -260,6 +260,29 @@ def test_what_is_no_http_is_refused():
     assert [message["type"] for message in said] == ["websocket.close"]
 
 
+def test_below_a_path_the_same_is_let_in_and_refused(gate, reached):
+    def status(path):
+        said = []
+
+        async def ask():
+            async def send(message):
+                said.append(message)
+
+            async def receive():
+                return {"body": b""}
+
+            scope = {"type": "http", "method": "GET", "root_path": "/sersk", "path": path, "headers": []}
+            await gate(scope, receive, send)
+
+        asyncio.run(ask())
+        return said[0]["status"]
+
+    assert status("/sersk/theme.css") == 200
+    for path in ("/sersk/config", "/sersk/gradio_api/info", "/sersktheme.css", "/sersk/sersk/theme.css"):
+        assert status(path) == 404
+    assert len(reached) == 1
+
+
 def test_without_the_token_nothing_of_the_page_is_answered(client, reached):
     with httpx.Client(base_url=client.base_url, trust_env=False) as stranger:
         for path in LET_IN | ANSWERED_HERE | REFUSED:
@@ -541,13 +564,20 @@ def test_uploads_are_bounded_each_and_all_together(client, gate, monkeypatch):
     assert problem_of(client.post("/gradio_api/upload", files=many)) == (400, "bad-form")
     assert problem_of(client.post("/gradio_api/upload", files=[("file", GOOD)])) == (422, "no-file")
     assert problem_of(client.post("/gradio_api/upload", content=GOOD)) == (415, "not-a-form")
-    monkeypatch.setattr(gate, "_most_bytes", gate._most_bytes + 2**16)  # of the empty files of `foreign`
     with monkeypatch.context() as patch:
         patch.setattr(gate, "_most_bytes", 0)
         full = client.post("/gradio_api/upload", files=[("files", GOOD)])
         assert problem_of(full) == (503, "busy")
         assert full.headers["retry-after"] == "60"
     assert {*gate._folder.rglob("*/*")} == before, "nothing of what was refused stays"
+
+
+def test_many_empty_files_fill_the_folder_too(client, gate, monkeypatch):
+    there = sum(max(2**16, file.lstat().st_size) for file in gate._folder.rglob("*"))
+    monkeypatch.setattr(gate, "_most_bytes", there + 2**20)
+    answers = [client.post("/gradio_api/upload", files=[("files", b"")] * 4).status_code for _ in range(5)]
+    assert answers[0] == 200
+    assert answers[-1] == 503
 
 
 def test_many_uploads_at_once_do_not_get_past_the_bound(client, gate, monkeypatch):

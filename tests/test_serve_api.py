@@ -420,6 +420,46 @@ def test_a_token_keeps_others_out(models):
         assert client.get("/openapi.json", headers=bearer).json()["components"]["securitySchemes"]
 
 
+def answer_of(app, path, *headers, kind="http"):
+    """What an application says first, without a server."""
+    said = []
+
+    async def ask():
+        async def send(message):
+            said.append(message)
+
+        scope = {
+            "type": kind,
+            "method": "GET",
+            "path": path,
+            "query_string": b"",
+            "headers": [(b"host", b"x"), *headers],
+        }
+        await app(scope, lambda: None, send)
+
+    asyncio.run(ask())
+    return said[0]
+
+
+def test_health_is_free_and_nothing_that_looks_like_it(service):
+    app = create_app(service, token="s3cret", page=False)
+    assert answer_of(app, "/healthz")["status"] == 200
+    for path in (
+        "/healthz/",
+        "/healthz/x",
+        "/healthzx",
+        "//healthz",
+        "/x/healthz",
+        "/HEALTHZ",
+        "/healthz/../docs",
+        "",
+        "/",
+    ):
+        assert answer_of(app, path)["status"] == 401, path
+    for path in ("/v1/predict", "/gradio_api/queue/data"):
+        assert answer_of(app, path, kind="websocket")["type"] == "websocket.close"
+
+
 @pytest.mark.parametrize(
     ("token", "forms"),
     [
@@ -433,18 +473,7 @@ def test_a_token_of_any_signs_lets_those_in_who_know_it(service, token, forms):
     app = create_app(service, token=token, page=False)
 
     def status(authorization):
-        said = []
-
-        async def ask():
-            async def send(message):
-                said.append(message)
-
-            headers = [(b"host", b"x"), (b"authorization", authorization)]
-            scope = {"type": "http", "method": "GET", "path": "/v1/models", "query_string": b"", "headers": headers}
-            await app(scope, lambda: None, send)
-
-        asyncio.run(ask())
-        return said[0]["status"]
+        return answer_of(app, "/v1/models", (b"authorization", authorization))["status"]
 
     for form in forms:
         for sent in (b"Bearer " + form, b"bearer  " + form, b"Basic " + base64.b64encode("né:".encode() + form)):

@@ -182,6 +182,10 @@ def test_what_a_worker_sends_builds_no_objects(model, monkeypatch):
 
     with pytest.raises(pickle.UnpicklingError, match="no plain value"):
         pool._PlainUnpickler(io.BytesIO(pickle.dumps(Evil()))).load()
+    worker = object.__new__(pool._Worker)
+    worker._connection = type("Pipe", (), {"recv_bytes": lambda _: pickle.dumps(("done", Evil()))})()
+    with pytest.raises(pickle.UnpicklingError, match="no plain value"):
+        worker._receive()
     values = ("done", [1, 2.5, None, True, b"x", "y", {"z": (3,)}])
     assert pool._PlainUnpickler(io.BytesIO(pickle.dumps(values))).load() == values
 

@@ -7,6 +7,7 @@ import json
 import mimetypes
 import re
 import secrets
+import shutil
 import time
 import unicodedata
 from collections.abc import Callable
@@ -139,7 +140,7 @@ class PageGate:
                 await store_clips(request, limits, "files", limits.max_clips, self._most_bytes, create)
         except BaseException:
             for file in files:
-                file.unlink(missing_ok=True)
+                shutil.rmtree(file.parent, ignore_errors=True)
             raise
         return JSONResponse([file.relative_to(self._folder).as_posix() for file in files])
 
