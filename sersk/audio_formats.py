@@ -223,8 +223,10 @@ def wav_chunk(head: bytes, name: bytes) -> tuple[int, int]:
 
     Returns
     -------
-    position, size : int
-        Where its header starts, and how many bytes come after these eight by that; 0 and 0 if it is not in `head`.
+    position : int
+        Where its header of eight bytes starts; 0 if it is not in `head`.
+    size : int
+        How many bytes follow by that header; 0 if it is not in `head`.
     """
     order: Literal["little", "big"] = "big" if head.startswith(b"RIFX") else "little"
     at = 12

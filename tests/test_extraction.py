@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,10 @@ import soundfile as sf
 from cheap_clips import SR, features
 from joblib._parallel_backends import ThreadingBackend
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sersk import AcousticFeatures, AudioError, load_audio
+from sersk import AcousticFeatures, AudioError, FrameSequences, load_audio
 from sersk.clips import DerivedClip, check_clips, clip_source
 from sersk.extraction import in_one_thread
 from sersk.recipes import VectorRecipe
@@ -291,6 +293,94 @@ def test_the_first_bad_clip_ends_the_work(waveforms, computed):
     with pytest.raises(AudioError, match=r"missing\.wav"):
         features().transform(clips)
     assert len(computed) < 20
+
+
+def broken(monkeypatch, n_samples, outcome):
+    """Let the clip of this length break its extraction."""
+    compute = VectorRecipe.compute
+
+    def compute_or_break(self, waveform):
+        if len(waveform) != n_samples:
+            return compute(self, waveform)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(VectorRecipe, "compute", compute_or_break)
+
+
+FAULTS = {
+    "LinAlgError": np.linalg.LinAlgError("Eigenvalues did not converge"),
+    "FloatingPointError": FloatingPointError("underflow"),
+    "OverflowError": OverflowError("too large"),
+    "ZeroDivisionError": ZeroDivisionError("division by zero"),
+    "MemoryError": MemoryError(),
+    "NaN": np.full(34, np.nan, np.float32),
+    "infinite": np.full(34, np.inf, np.float32),
+    "not one frame": np.zeros((0, 34), np.float32),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("memory", [False, True])
+def test_what_a_clip_does_to_its_extraction_is_its_error(
+    waveforms, paths, expected, monkeypatch, tmp_path, name, memory
+):
+    broken(monkeypatch, len(waveforms[2]), FAULTS[name])
+    transformer = features(memory=str(tmp_path) if memory else None)
+    with pytest.raises(AudioError, match=name) as caught:
+        transformer.transform(paths)
+    assert caught.value.source == str(paths[2])
+    assert caught.value.__cause__ is (FAULTS[name] if isinstance(FAULTS[name], Exception) else None)
+    rows, ((index, error),) = transformer.extract(paths)
+    assert (index, str(error)) == (2, str(caught.value))
+    assert_array_equal(np.delete(rows, 2, axis=0), np.delete(expected, 2, axis=0))
+    with pytest.warns(UserWarning, match=r"1 of 5 clips .*\n.*2\.wav"):
+        kept = transformer.set_params(on_error="skip").transform(paths)
+    assert_array_equal(kept, np.delete(expected, 2, axis=0))
+
+
+@pytest.mark.parametrize(
+    "error", [TypeError("a"), IndexError("a"), KeyError("a"), AttributeError("a"), ValueError("a")]
+)
+def test_an_error_of_the_program_is_not_blamed_on_a_clip(waveforms, monkeypatch, error):
+    broken(monkeypatch, len(waveforms[2]), error)
+    with pytest.raises(type(error)) as caught:
+        features().extract(waveforms)
+    assert not isinstance(caught.value, AudioError)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        pytest.param(AcousticFeatures(), id="default"),
+        pytest.param(AcousticFeatures.from_preset("means-180"), id="means-180"),
+        pytest.param(AcousticFeatures(("mel",), regions=("all",), clip_values=()), id="mel"),
+        pytest.param(FrameSequences(), id="frames"),
+    ],
+)
+@pytest.mark.parametrize("peak", [1e10, 1e18, 3e38, 1e-38])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_numbers_far_from_audio_are_an_error_or_features(waveforms, transformer, peak, n_jobs):
+    strange = (waveforms[0].astype(float) * peak / np.abs(waveforms[0]).max()).astype(np.float32)
+    clips = [(waveforms[1], SR), (strange, SR), (waveforms[2], SR)]
+    rows, failures = clone(transformer).set_params(n_jobs=n_jobs).extract(clips)
+    assert {index for index, _ in failures} <= {1}
+    assert bool(failures) or np.isfinite(rows[1][: 1 if rows.ndim == 3 else None]).all()
+    assert bool(failures) or peak < 1e18
+    alone, _ = transformer.extract([clips[0]])
+    assert_array_equal(rows[0][: len(alone[0])] if rows.ndim == 3 else rows[0], alone[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_pipe_given_by_its_path_is_read_once_and_here(paths, expected, tmp_path, n_jobs):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(paths[1].read_bytes(),), daemon=True)
+    writer.start()
+    assert_array_equal(features(n_jobs=n_jobs).transform([paths[0], pipe, *paths[2:]]), expected)
+    writer.join(10)
 
 
 # --- who computes ---

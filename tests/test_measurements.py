@@ -11,6 +11,7 @@ from joblib import parallel_config
 from numpy.testing import assert_array_equal
 
 from sersk.audio import AudioError, read_samples
+from sersk.corpora import measurements
 from sersk.corpora.measurements import LOWEST_DB, measure_clip, measure_clips
 
 SR = 16000
@@ -106,6 +107,20 @@ def test_clips_are_measured_in_order_and_errors_stand_in_their_place(tmp_path):
     with parallel_config("threading", n_jobs=2):
         again = list(measure_clips(clips))
     assert again[:7] + again[8:] == measured[:7] + measured[8:]
+
+
+def test_what_a_clip_does_to_its_measurement_is_its_error(monkeypatch):
+    def fail(mono, size):
+        if len(mono) == 1001:
+            raise FloatingPointError("overflow")
+        return 0.0
+
+    monkeypatch.setattr(measurements, "_silence", fail)
+    first, second, third = measure_clips([(TONE[:1000], SR), (TONE[:1001], SR), (1e18 * TONE, SR)])
+    assert first.duration == 1000 / SR
+    assert isinstance(second, AudioError)
+    assert "FloatingPointError: overflow" in str(second)
+    assert isinstance(third, AudioError)
 
 
 def test_progress_is_told_on_stderr(capsys):

@@ -33,7 +33,7 @@ FORMATS = {
     "3gp-aac": ("3gp", "aac", {}, 0),
     "webm-opus": ("webm", "libopus", {}, 0),
     "webm-live": ("webm", "libopus", {"live": "1"}, 0),
-    "mka-aac": ("matroska", "aac", {}, 1024),
+    "mka-aac": ("matroska", "aac", {}, 2048),
     "aac": ("adts", "aac", {}, 2048),
     "wma": ("asf", "wmav2", {"bit_rate": 64000}, 2048),
     "ogg-flac": ("ogg", "flac", {}, 0),

@@ -23,6 +23,7 @@ from sklearn.svm import SVC
 pytest.importorskip("fastapi", reason="needs an extra: pip install 'sersk[serve]'")
 
 from clusters import wait_until
+from media import encode, needs_pyav
 from serving import as_file, problem_of, served, speech
 
 from sersk import make_emotional_speech, predict_emotions, save_model, stream_emotions
@@ -228,6 +229,8 @@ BAD_BODIES = {
     "many-channels": (as_file(np.zeros((48000 * 10, 12)), 48000), 413, "too-large"),
     "many-numbers": (as_file(np.zeros((96000 * 15, 8)), 96000, "FLAC"), 413, "too-long"),
     "odd-rate": (at_rate(2**31 - 1), 422, "odd-rate"),
+    "one-hertz": (at_rate(1), 422, "odd-rate"),
+    "huge-samples": (as_file(1e20 * speech(), 16000, "WAV", "FLOAT"), 422, "unusable-audio"),
     "nan": (as_file(np.full(8000, np.nan), 16000, "WAV", "FLOAT"), 422, "unusable-audio"),
     "no-samples": (as_file(np.zeros(0)), 422, "unusable-audio"),
     "too-large": (bytes(LIMITS.max_bytes + 1), 413, "too-large"),
@@ -239,6 +242,22 @@ BAD_BODIES = {
 def test_what_is_no_clip_is_refused_with_a_reason(client, body, status, kind, form):
     answer = client.post("/v1/predict", **({"files": {"file": body}} if form else {"content": body}))
     assert problem_of(answer) == (status, kind)
+    assert_goes_on(client)
+
+
+@needs_pyav
+@pytest.mark.parametrize(
+    ("container", "codec"), [("ipod", "aac"), ("webm", "libopus"), ("adts", "aac"), ("asf", "wmav2")]
+)
+def test_what_phones_and_browsers_record_is_a_clip(client, container, codec):
+    content = encode(speech(1.5), 16000, container, codec, 64000)
+    answer = client.post("/v1/predict", content=content)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["seconds"] == pytest.approx(1.5, abs=0.15)
+    assert client.post("/v1/predict?timeline=true", content=content).status_code == 200
+    assert problem_of(client.post("/v1/predict", content=content[: len(content) // 2]))[0] == 422
+    too_long = encode(np.zeros(16000 * 21), 16000, container, codec, 64000)
+    assert problem_of(client.post("/v1/predict", content=too_long)) == (413, "too-long")
     assert_goes_on(client)
 
 
