@@ -279,7 +279,7 @@ def _read_header(stream: IO[bytes], n_bytes: int) -> tuple[tuple[int, ...], bool
     n_bytes -= stream.tell()
     # An array without any item, or of items without any byte, could still have many rows.
     n_items, n_rows = math.prod(shape), math.prod(max(length, 1) for length in shape)
-    if min(shape, default=0) < 0 or n_items * max(dtype.itemsize, 1) != n_bytes or n_rows > max(n_bytes, 2**16):
+    if min(shape, default=0) < 0 or n_items * dtype.itemsize != n_bytes or n_rows > max(n_bytes, 2**16):
         raise ValueError(f"an array of {n_bytes} bytes claims to be of shape {shape}, {dtype}")
     return shape, fortran_order, dtype
 

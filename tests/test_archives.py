@@ -471,6 +471,16 @@ def test_an_array_that_is_not_what_its_header_says_is_refused(name, known, saved
         load_model(file)
 
 
+def test_an_array_in_an_archive_of_its_own_is_looked_at_too(saved, tmp_path):
+    header, inner = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**40,)})
+    with zipfile.ZipFile(inner, "w") as archive:
+        archive.writestr("data.npy", header.getvalue())
+    file = forge(saved, tmp_path / "m.sersk", **{"schema.json": SPARSE | {"protocol": 2}, "1.npz": inner.getvalue()})
+    with pytest.raises(ValueError, match=r"an array of 0 bytes claims to be of shape \(1099511627776,\)"):
+        load_model(file)
+
+
 def test_other_versions_of_arrays_are_refused(saved, tmp_path):
     root = array_node() | {"protocol": 2}
     file = forge(saved, tmp_path / "m.sersk", **{"schema.json": root, "1.npy": b"\x93NUMPY\x03\x00" + bytes(100)})
