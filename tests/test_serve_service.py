@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import multiprocessing
-import os
 import pickle
 from multiprocessing.context import SpawnProcess
 
@@ -163,6 +163,15 @@ def test_more_requests_than_the_limit_are_refused(model):
     assert [(one.status, one.kind, one.retry_after) for one in refused] == [(503, "busy", 1)] * 2
 
 
+def test_what_a_request_asks_for_within_is_not_counted_once_more(model):
+    service = Service([model], limits=Limits(max_waiting=1), n_workers=1)
+    with service.admit(), service.admit():
+        assert service.n_inside == 1
+        with pytest.raises(ServiceProblem, match="1 requests"):
+            contextvars.Context().run(service.admit().__enter__)
+    assert service.n_inside == 0
+
+
 def test_waiting_for_a_worker_has_an_end(model):
     async def work(service):
         slow = asyncio.create_task(service.run("timeline", "model", LONG, 3600, SLOW, timeout=30))
@@ -178,7 +187,7 @@ def test_waiting_for_a_worker_has_an_end(model):
 def test_what_a_worker_sends_builds_no_objects(model, monkeypatch):
     class Evil:
         def __reduce__(self):
-            return (os.abort, ())
+            return (int, ())
 
     with pytest.raises(pickle.UnpicklingError, match="no plain value"):
         pool._PlainUnpickler(io.BytesIO(pickle.dumps(Evil()))).load()
