@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -148,10 +149,11 @@ def model_rates(model: Any) -> set[int]:
     Returns
     -------
     set of int
-        Its parameters called ``sr``, in Hz.
+        Its parameters called ``sr``, in Hz, as far as they may be rates.
     """
     parameters = model.get_params() if hasattr(model, "get_params") else {}
-    return {int(value) for name, value in parameters.items() if name.rpartition("__")[2] == "sr"}
+    rates = (value for name, value in parameters.items() if name.rpartition("__")[2] == "sr")
+    return {int(rate) for rate in rates if isinstance(rate, Real) and rate >= 1000}  # of somebody's own step, anything
 
 
 def _buffer_files(clips: Clips) -> Clips:

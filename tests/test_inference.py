@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from sersk import inference
-from sersk.inference import as_model, predict_clips, predict_rows
+from sersk.inference import as_model, model_rates, predict_clips, predict_rows
 from sersk.persistence import save_model
 
 EMOTIONS = ["angry", "happy", "sad"]
@@ -57,3 +57,15 @@ def test_rows_are_what_the_first_step_gives(last):
     labels, probabilities = predict_rows(named, rows[:0])
     assert labels.tolist() == []
     assert probabilities is None or probabilities.shape == (0, 3)
+
+
+class Resampled(FunctionTransformer):
+    def __init__(self, sr=None):
+        super().__init__()
+        self.sr = sr
+
+
+@pytest.mark.parametrize(("sr", "rates"), [(None, set()), ("native", set()), (44100.0, {44100}), (8000, {8000})])
+def test_the_rate_of_a_model_is_looked_for_in_whatever_it_is_made_of(sr, rates):
+    assert model_rates(make_pipeline(Resampled(sr), SVC())) == rates
+    assert model_rates(object()) == set()
