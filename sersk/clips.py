@@ -235,12 +235,12 @@ def clip_numbers(sources: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
     Parameters
     ----------
     sources : ndarray of shape (n_rows,)
-        k for clip k itself, ~k for an altered copy of it.
+        Number k of a clip itself, ~k of an altered copy of it.
 
     Returns
     -------
     ndarray of shape (n_rows,)
-        k for both.
+        The k of both.
     """
     return np.maximum(sources, ~sources)
 

@@ -285,7 +285,7 @@ def take_rows(rows: Any, sources: npt.NDArray[np.intp], clips: npt.NDArray[np.in
     rows : array-like of length n_rows
         Features.
     sources : ndarray of shape (n_rows,)
-        k for clip k itself, ~k for a copy of it; a clip that is taken has a row.
+        Number k of a clip itself, ~k of a copy of it; a clip that is taken has a row.
     clips : ndarray of int
         Numbers of the clips.
 

@@ -437,6 +437,14 @@ def test_whole_speakers_are_held_out(spy, share):
     assert {*Y[trained]} == {*EMOTIONS}
 
 
+def test_no_altered_copy_is_held_out():
+    sources = np.concatenate([np.arange(len(Y)), ~np.arange(len(Y))])
+    ((trained, held),) = tiny_network(validation_fraction=0.25)._folds(np.tile(Y, 2), np.tile(GROUPS, 2), sources)
+    assert (held < len(Y)).all()
+    assert not {*np.tile(GROUPS, 2)[trained]} & {*GROUPS[held]}
+    assert len(trained) == 2 * (len(Y) - len(held))
+
+
 def test_without_speakers_clips_of_each_emotion_are_held_out(spy):
     tiny_network(validation_fraction=0.25, epochs=1).fit(X, Y)
     ((trained,), (held,)) = spy.trained, spy.held

@@ -50,7 +50,7 @@ class CrossValidation:
     speakers : ndarray of shape (n_clips,) or None
         Speakers of the clips, as training gets them.
     sources : ndarray of shape (n_rows,)
-        k for clip k itself, ~k for an altered copy of it.
+        Number k of a clip itself, ~k of an altered copy of it.
     corpus : Bunch
         With `data`, `target` and `groups` of the clips; `files` names them where `data` holds something else.
 
@@ -206,7 +206,7 @@ def fit_fold(
     groups : ndarray of shape (n_clips,) or None
         Speakers.
     sources : ndarray of shape (n_rows,)
-        k for clip k itself, ~k for an altered copy of it.
+        Number k of a clip itself, ~k of an altered copy of it.
     train : ndarray of int
         The clips.
 

@@ -220,7 +220,7 @@ class ClipAugmenter(Delegates, ClassifierMixin, MetaEstimatorMixin, BaseEstimato
         X : list or array
             All clips, then all copies by the first method, and so on.
         sources : ndarray of int
-            k for clip k itself, ~k for a copy of it.
+            Number k of a clip itself, ~k of a copy of it.
         """
         X = self._check(X)
         parts = [X, *self._alter(X)]

@@ -144,8 +144,8 @@ def hold_out(
 
     Returns
     -------
-    train, test : ndarray of int
-        Indices. All and none if nothing can be held out.
+    tuple of (ndarray, ndarray)
+        Indices of the rows to train on and to hold out; of all and of none if nothing can be held out.
     """
     y = np.asarray(y)
     n_splits = Fraction(fraction).limit_denominator(20).denominator if fraction >= 0.05 else round(1 / fraction)

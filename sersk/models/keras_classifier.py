@@ -64,7 +64,8 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
     batch_size : int, default=32
         Clips in a batch; a multiple of the number of devices.
     validation_fraction : float, default=0.2
-        Share of the training clips that are held out, as whole speakers if `fit` is given `groups`; 0 trains on all.
+        Share of the training clips that are held out: if `fit` is given `groups`, the whole speakers that come nearest
+        to it; 0 trains on all.
     patience : int or None, default=None
         Epochs without a lower loss on the held-out clips, calibrated there, after which training ends; the best epoch's
         weights are kept. None trains all epochs and keeps the last weights, which serves better where few speakers can
@@ -272,7 +273,7 @@ class KerasSequenceClassifier(MostProbable, MendedKerasClassifier):
         self.input_shape_ = (frames.shape[1], frames.shape[2])
         return frames, labels
 
-    def _folds(self, y: npt.NDArray[Any], groups: npt.ArrayLike | None, sources: npt.ArrayLike | None) -> Folds:
+    def _folds(self, y: npt.NDArray[Any], groups: npt.ArrayLike | None, sources: npt.ArrayLike | None = None) -> Folds:
         """Give each network the clips to train on and to hold out: the first one holds out, the others see all."""
         everything = (np.arange(len(y)), np.arange(0))
         share = self.validation_fraction
