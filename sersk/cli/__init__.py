@@ -23,8 +23,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="Exit codes: 0 all is well; 1 some clips could not be read, the others are done; 2 nothing was done, or a file "
-    "could not be written; 130 interrupted.",
+    epilog="Exit codes: 0 all is well; 1 some clips could not be read, the others are done; 2 nothing was done, "
+    "or a file could not be written; 130 interrupted.",
 )
 
 
