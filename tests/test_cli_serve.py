@@ -32,7 +32,7 @@ GOOD = as_file(speech())
 def serving(folder, *arguments, n_workers=1, **environment):
     """Start a service on a free port; what comes is its process, a client, and the file of what it says."""
     log = folder / "log.txt"
-    command = [sys.executable, "-m", "sersk", "serve", "--no-page", "--port", "0"]
+    command = [sys.executable, "-m", "sersk", "serve", "--no-page", "--port", "0", "--timeout", "300"]
     with log.open("wb") as said:
         process = subprocess.Popen(
             [*command, "--workers", str(n_workers), *map(str, arguments)],
