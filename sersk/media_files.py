@@ -102,11 +102,10 @@ class MediaSound(Sound):
         try:
             self._stream = self._choose_stream()
             context = self._stream.codec_context
-            if not (context.sample_rate and context.layout.channels):
+            rate, n_channels = context.sample_rate, context.layout.nb_channels
+            if not (rate and n_channels):
                 raise self._refusal("truncated or damaged (no rate or no channels)")
-            super().__init__(
-                name, context.sample_rate, len(context.layout.channels), self._declared_length(is_in_fragments)
-            )
+            super().__init__(name, rate, n_channels, self._declared_length(is_in_fragments))
         except BaseException:
             self._container.close()
             raise
@@ -178,14 +177,16 @@ class MediaSound(Sound):
 
     def _samples(self, frame: Any) -> Samples:
         """Turn a frame into an array."""
-        n_channels = len(frame.layout.channels)
+        n_channels = frame.layout.nb_channels
         if frame.sample_rate != self.rate or n_channels != self.n_channels:
             now, before = f"{n_channels} x {frame.sample_rate} Hz", f"{self.n_channels} x {self.rate} Hz"
             raise AudioError(self._name, f"changes from {before} to {now} on the way; convert it to WAV or FLAC")
         array = frame.to_ndarray()
         array = array.T if frame.format.is_planar else array.reshape(-1, n_channels)
-        zero, full_scale = _SCALES.get(frame.format.name.removesuffix("p"), (0.0, 1.0))
-        return ((array - np.float32(zero)) / np.float32(full_scale)).astype(np.float32, copy=False)
+        scale = _SCALES.get(frame.format.name.removesuffix("p"))
+        if scale is not None:
+            array = (array - np.float32(scale[0])) / np.float32(scale[1])
+        return array.astype(np.float32, copy=False)
 
     def _decode(self, n_samples: int) -> Samples:
         pieces, n = [self._rest], len(self._rest)
