@@ -167,8 +167,8 @@ def measure_speech(waveform: Array, sr: int) -> tuple[float, float]:
     >>> from sersk.voice_activity import measure_speech
     >>> time = np.arange(48000) / 16000
     >>> glide = np.sin(2 * np.pi * 150 * time * (1 + time / 4))
-    >>> [round(share, 1) for share in measure_speech(np.concatenate([np.zeros(96000), glide]), 16000)]
-    [0.3, 1.0]
+    >>> [round(share, 1) for share in measure_speech(np.concatenate([np.zeros(160000), glide]), 16000)]
+    [0.2, 1.0]
     """
     activity = VoiceActivity(sr)
     activity.add(waveform)

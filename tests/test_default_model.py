@@ -47,7 +47,7 @@ def test_its_card_tells_what_it_is(card):
 
 
 def test_it_answers_for_any_clip(speechlike):
-    table = predict_emotions(None, [speechlike(1.0), np.zeros(1, dtype=np.float32)])
+    table = predict_emotions(None, [speechlike(1.0), np.zeros(1, dtype=np.float32)], min_speech=0)
     assert table["error"].isna().all()
     assert table["probability"].between(1 / 8, 1).all()
 
