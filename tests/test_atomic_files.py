@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import errno
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -149,6 +147,8 @@ def test_the_old_folder_is_put_back_if_the_new_cannot_take_its_place(tmp_path, m
 
 
 FULL = """
+import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -181,6 +181,8 @@ def text(file):
     write_text("text" * 10000, file)
 
 
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 for write in (arrays, model, parquet, text):
     try:
         write(Path(sys.argv[1]))
@@ -193,14 +195,9 @@ for write in (arrays, model, parquet, text):
 
 def test_a_disk_that_is_full_is_told_by_the_name_of_the_file(tmp_path):
     """The limit of a file's size stands for the end of the disk."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-
     target = tmp_path / "target"
     arguments = [sys.executable, "-B", "-c", FULL, str(target)]
-    done = subprocess.run(arguments, preexec_fn=limit, capture_output=True, text=True, check=False)
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     lines = done.stdout.splitlines()
     assert len(lines) == 4, done.stderr
     assert {*lines} <= {f"{target} cannot be written (File too large)", "skipped"}
