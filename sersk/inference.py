@@ -153,7 +153,9 @@ def model_rates(model: Any) -> set[int]:
     """
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     rates = (value for name, value in parameters.items() if name.rpartition("__")[2] == "sr")
-    return {int(rate) for rate in rates if isinstance(rate, Real) and rate >= 1000}  # of somebody's own step, anything
+    return {
+        int(float(rate)) for rate in rates if isinstance(rate, Real) and float(rate) >= 1000
+    }  # of somebody's own step, anything
 
 
 def _buffer_files(clips: Clips) -> Clips:
