@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import struct
 from collections.abc import Generator, Iterator
@@ -11,6 +12,9 @@ import numpy as np
 
 from .audio_formats import wav_chunk
 from .sounds import AudioError, Samples, Sound
+
+# What FFmpeg says of files, PyAV gives to this logger, in older versions by default: nothing of it on stderr.
+logging.getLogger("libav").addHandler(logging.NullHandler())
 
 # FFmpeg's demuxers by our names of formats. No others: some open files and addresses that they find in a file.
 _DEMUXERS = {
@@ -94,8 +98,10 @@ class MediaSound(Sound):
         is_in_fragments = _DEMUXERS[kind] == "mp4" and self._check_tables()
         file.seek(0)
         try:
+            # Titles and the like may be in any encoding; from 19.0 on PyAV takes them so.
+            lenient = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
             self._container = av.open(
-                file, format=_DEMUXERS[kind], container_options=_OPTIONS, metadata_errors="replace", io_open=_refuse
+                file, format=_DEMUXERS[kind], container_options=_OPTIONS, io_open=_refuse, **lenient
             )
         except self._fault as error:
             raise self._refusal(f"truncated or damaged ({error.strerror})") from error

@@ -122,6 +122,13 @@ def test_a_tag_may_stand_before_aac():
     np.testing.assert_array_equal(load_audio(io.BytesIO(tag + content)), load_audio(io.BytesIO(content)))
 
 
+def test_a_title_may_be_in_any_encoding():
+    content = encoded("m4a-aac")
+    at = content.index(b"Lavf")
+    strange = content[:at] + b"\xff\xfe\xe4\xfc" + content[at + 4 :]
+    np.testing.assert_array_equal(load_audio(io.BytesIO(strange)), load_audio(io.BytesIO(content)))
+
+
 def test_the_first_audio_track_of_a_video_is_read():
     for container in ("mp4", "matroska", "mov"):
         with_picture = encode(speech(), RATE, container, "aac", video=True)

@@ -19,6 +19,7 @@ from sklearn.svm import SVC
 from sersk import AcousticFeatures, AudioError, FrameScaler, FrameSequences, RawAudio, inference
 from sersk.audio import load_audio
 from sersk.persistence import save_model
+from sersk.recipes import VectorRecipe
 from sersk.timeline import stream_emotions
 
 EMOTIONS = ["angry", "happy", "sad"]
@@ -177,6 +178,18 @@ def test_a_window_that_the_features_cannot_use_is_the_recording_s_fault():
     assert emotions(rows) == ["low"] * 3
     with pytest.raises(AudioError, match=r"<ndarray>: has no sample in 3 s from 0\.5 s on"):
         next(stream_emotions(skipping, voice(200, 0.4, 22050)))
+
+
+@pytest.mark.parametrize("outcome", [np.linalg.LinAlgError("no end"), np.full((1, 34), np.nan, np.float32)], ids=type)
+def test_what_a_recording_does_to_its_extraction_is_its_error(model, recording, monkeypatch, outcome):
+    def fail(*_):
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(VectorRecipe, "compute_windows", fail)
+    with pytest.raises(AudioError, match="<ndarray>: has samples that cannot be analysed"):
+        list(stream_emotions(model, recording, min_speech=0))
 
 
 def test_models_of_every_kind(recording):
