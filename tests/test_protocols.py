@@ -203,3 +203,13 @@ def test_what_a_corpus_does_not_allow(given, name, message):
         return
     with pytest.raises(ValueError, match=message):
         make_protocol(given, name)
+
+
+def test_one_fold_that_shares_a_speaker_is_enough_to_depend_on_speakers():
+    statements = np.repeat(["one", "two", "three"], 4)
+    groups = np.array([*"aaaabbbbbbbb"])  # who speaks "one" speaks nothing else
+    frame = pd.DataFrame({"statement": statements})
+    protocol = make_protocol(Bunch(target=np.array([*"xxyy"] * 3), groups=groups, frame=frame), "statements")
+    assert len(protocol.folds) == 3
+    assert not protocol.speaker_independent
+    assert "SPEAKER-DEPENDENT" in protocol.description
