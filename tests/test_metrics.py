@@ -103,7 +103,7 @@ def test_intervals_hold_as_often_as_they_say(n_speakers, n_clips):
 @pytest.mark.parametrize("sign", [1, -1], ids=["right", "left"])
 def test_intervals_are_corrected_for_bias_and_skew_as_scipys_are(sign):
     """The deviation of skewed values is biased; scipy has normal quantiles, so it is asked for those as far out."""
-    n_speakers, n_resamples = 14, 20_000
+    n_speakers, n_resamples = 8, 60_000
     values = sign * np.random.RandomState(1).lognormal(0, 1.0, n_speakers)
 
     def deviation(sums):
@@ -122,8 +122,8 @@ def test_intervals_are_corrected_for_bias_and_skew_as_scipys_are(sign):
         for method in ("BCa", "percentile")
     )
     width = bca.high - bca.low
-    assert_allclose(interval, bca, atol=0.04 * width)
-    assert min(abs(plain.low - bca.low), abs(plain.high - bca.high)) > 0.08 * width, "the correction shows"
+    assert_allclose(interval, bca, atol=0.02 * width)
+    assert max(abs(plain.low - bca.low), abs(plain.high - bca.high)) > 0.08 * width, "the correction shows"
 
 
 def test_an_interval_is_around_its_figure_and_drawn_the_same_again():

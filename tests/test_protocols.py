@@ -205,6 +205,16 @@ def test_what_a_corpus_does_not_allow(given, name, message):
         make_protocol(given, name)
 
 
+def test_one_fold_that_shares_a_speaker_is_enough_to_depend_on_speakers():
+    statements = np.repeat(["one", "two", "three"], 4)
+    groups = np.array([*"aaaabbbbbbbb"])  # who speaks "one" speaks nothing else
+    frame = pd.DataFrame({"statement": statements})
+    protocol = make_protocol(Bunch(target=np.array([*"xxyy"] * 3), groups=groups, frame=frame), "statements")
+    assert len(protocol.folds) == 3
+    assert not protocol.speaker_independent
+    assert "SPEAKER-DEPENDENT" in protocol.description
+
+
 # --- clips of unknown speakers
 
 UNKNOWN = pd.Series(np.where(np.arange(32) % 8 == 3, "", TABLE["speaker"]))
