@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -153,7 +152,7 @@ def model_rates(model: Any) -> set[int]:
     """
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     rates = (value for name, value in parameters.items() if name.rpartition("__")[2] == "sr")
-    return {int(rate) for rate in rates if isinstance(rate, Real) and rate >= 1000}  # of somebody's own step, anything
+    return {int(rate) for rate in rates if isinstance(rate, int | float) and rate >= 1000}  # of somebody's own step, anything
 
 
 def _buffer_files(clips: Clips) -> Clips:
