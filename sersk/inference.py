@@ -152,7 +152,8 @@ def model_rates(model: Any) -> set[int]:
     """
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     rates = (value for name, value in parameters.items() if name.rpartition("__")[2] == "sr")
-    return {int(rate) for rate in rates if isinstance(rate, int | float) and rate >= 1000}  # of somebody's own step, anything
+    # A parameter of that name of somebody's own step may be anything.
+    return {int(rate) for rate in rates if isinstance(rate, int | float | np.number) and rate >= 1000}
 
 
 def _buffer_files(clips: Clips) -> Clips:
