@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -153,9 +152,8 @@ def model_rates(model: Any) -> set[int]:
     """
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     rates = (value for name, value in parameters.items() if name.rpartition("__")[2] == "sr")
-    return {
-        int(float(rate)) for rate in rates if isinstance(rate, Real) and float(rate) >= 1000
-    }  # of somebody's own step, anything
+    # A parameter of that name of somebody's own step may be anything.
+    return {int(rate) for rate in rates if isinstance(rate, int | float | np.number) and rate >= 1000}
 
 
 def _buffer_files(clips: Clips) -> Clips:
