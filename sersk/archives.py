@@ -146,10 +146,19 @@ class Node(dict[str, Any]):
 
 
 class Schema(NamedTuple):
-    """What a model file is made of."""
+    """
+    Hold what a model file is made of.
+
+    Parameters
+    ----------
+    root : dict
+        The outermost node.
+    kinds : set of (str, str)
+        Loader and full name of the type of every node.
+    """
 
     root: Node
-    kinds: set[tuple[str, str]]  # loader and full name of the type, of every node wherever it stands
+    kinds: set[tuple[str, str]]
 
 
 def read_schema(content: bytes) -> Schema:

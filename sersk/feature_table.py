@@ -123,6 +123,8 @@ def write_feature_table(
     if there:
         tell(f"{len(there)} of {len(names)} files are in {target} already")
     target.mkdir(parents=True, exist_ok=True)
+    for draft in target.glob(".part-*.part"):  # left by a process that was killed
+        draft.unlink(missing_ok=True)
     failures = {name: _failures(told) for name, told in there.items()}
     missing = [part for part in zip(names, keys, starts, strict=True) if part[0] not in there]
     for name, key, first in progress(missing, len(missing)):

@@ -164,11 +164,12 @@ def test_derived_clips_are_made_when_their_turn_comes(tmp_path):
         features().transform([Halved(io.StringIO("text"))])
 
 
-def test_derived_clips_are_cached_by_what_they_come_to(waveforms, computed, tmp_path):
+def test_derived_clips_are_cached_by_what_they_are_made_of(waveforms, computed, tmp_path):
     transformer = features(memory=str(tmp_path))
     halves = transformer.transform([Halved(waveforms[0]), Halved(Halved(2 * waveforms[0])), waveforms[0] / 2])
     assert (halves == halves[0]).all()
-    assert len(computed) == 1
+    transformer.transform([Halved(waveforms[0].copy()), Halved(Halved(2 * waveforms[0]))])
+    assert len(computed) == 3
     assert (transformer.transform([waveforms[0]]) != halves[0]).any()
 
 

@@ -144,7 +144,7 @@ def test_an_interrupted_run_goes_on_where_it_was(corpus, folder, computed):
     assert names_in(folder) == THREE[:1]
     with pytest.raises(ValueError, match=r"1 of 3 files are there\. Let `sersk features` finish"):
         open_feature_table(folder)
-    (folder / f".{THREE[1]}.draft").write_text("left by a process that was killed")
+    (folder / f".{THREE[1]}.{'0' * 32}.part").write_text("left by a process that was killed")
     told = []
     write(corpus, folder, tell=told.append)
     assert len(computed) == 12

@@ -62,7 +62,7 @@ def test_others_are_asked_themselves(classifier, monkeypatch):
     X, y, groups = speaker_matrix()
     assert not decides_by_distance(clone(classifier).fit(X, y))
     assert not decides_by_distance(SVC().fit(csr_matrix(X), y))
-    monkeypatch.setattr(calibration, "choose_temperature", lambda scores, target: 1.0)
+    monkeypatch.setattr(calibration, "choose_temperature", lambda scores, target, weight: 1.0)
     monkeypatch.setattr(support_vectors, "svc_scores", None)
     SpeakerCalibratedClassifier(classifier).fit(X, y, groups=groups).predict_proba(X)
 
