@@ -63,6 +63,30 @@ def read_archive(file: Path) -> tuple[bytes, dict[str, Any]]:
     if file.stat().st_size > _MAX_BYTES:
         raise ValueError(f"{file}: expected a model file of at most {_MAX_BYTES >> 20} MiB.")
     content = file.read_bytes()
+    return content, check_archive(file, content)
+
+
+def check_archive(file: Path, content: bytes) -> dict[str, Any]:
+    """
+    Refuse bytes that are no model file.
+
+    Parameters
+    ----------
+    file : Path
+        What errors name.
+    content : bytes
+        Anything.
+
+    Returns
+    -------
+    dict
+        What the model file says of itself.
+
+    Raises
+    ------
+    ValueError
+        For the reasons of `read_archive`.
+    """
     if not is_zipfile(io.BytesIO(content)):
         raise ValueError(
             f"{file}: is no sersk model file (no zip archive, or a cut one). Pickle and joblib files are not read, for "
@@ -85,7 +109,7 @@ def read_archive(file: Path) -> tuple[bytes, dict[str, Any]]:
         )
     with damaged(file):
         _check_members(content, archive)
-    return content, card
+    return card
 
 
 @contextmanager

@@ -275,7 +275,7 @@ def _size(file: Any) -> int:
 def _boxes(file: Any) -> Iterator[tuple[bytes, int, int]]:
     """List the boxes of an ISO media file: the kind, where its content starts, and where it ends."""
     n_bytes, at = _size(file), 0
-    while True:
+    while at < n_bytes:  # no file goes to any place that a box may name
         file.seek(at)
         head = file.read(16)
         if len(head) < 8:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from numbers import Integral
 from pathlib import Path
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 import sklearn
@@ -20,7 +20,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 
 from . import __version__
-from .archives import CARD, SCHEMA_VERSION, brief, check_arrays, damaged, read_archive
+from .archives import CARD, SCHEMA_VERSION, brief, check_archive, check_arrays, damaged, read_archive, read_schema
 from .atomic_files import replace_file
 from .extraction import FEATURE_VERSION
 from .features import AcousticFeatures
@@ -97,7 +97,8 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     ------
     ValueError
         If the model is not fitted (`NotFittedError`), no classifier or a search, if it holds what cannot be stored
-        without pickle, or if the card cannot be written as JSON or contradicts what the model says of itself.
+        without pickle or more than `load_model` reads, or if the card cannot be written as JSON or contradicts what
+        the model says of itself.
 
     Warns
     -----
@@ -137,8 +138,9 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
         raise ValueError(f"card: {', '.join(taken)} are told by the model itself. Use other names.")
     text = json.dumps(to_plain(facts | dict(card or {}), "card"), indent=1, ensure_ascii=False)
     try:
-        buffer = io.BytesIO(skops.io.dumps(pack(model), compression=ZIP_DEFLATED))
-        unknown = set(skops.io.get_untrusted_types(data=buffer.getvalue())) - {*TRUSTED_TYPES}
+        packed = pack(model)
+        stored = skops.io.dumps(packed, compression=ZIP_DEFLATED)
+        unknown = set(skops.io.get_untrusted_types(data=stored)) - {*TRUSTED_TYPES}
     except Exception as error:
         raise ValueError(
             f"{type(model).__name__} holds something that cannot be stored without pickle "
@@ -148,11 +150,15 @@ def save_model(model: Any, path: str | os.PathLike[str], *, card: Mapping[str, A
     if unknown:
         names = sorted(unknown)
         warnings.warn(f"{file}: can only be loaded by load_model(..., trusted={names}).", stacklevel=2)
-    with ZipFile(buffer, "a", ZIP_DEFLATED) as archive:
-        archive.writestr(CARD, text)
+    content = _with_card(stored, text)
+    try:
+        _check_size(file, content)
+    except ValueError:  # arrays that are zeros for the most part; as they are, they are no more than the file
+        content = _with_card(skops.io.dumps(packed, compression=ZIP_STORED), text)
+        _check_size(file, content)
     file.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(file) as draft:
-        draft.write_bytes(buffer.getvalue())
+        draft.write_bytes(content)
     return file
 
 
@@ -295,6 +301,23 @@ def default_model_path() -> Path:
         f"The default model is not there; looked for {' and '.join(map(str, candidates))}. Install sersk again, or "
         "name a model file of your own."
     )
+
+
+def _with_card(stored: bytes, text: str) -> bytes:
+    """Put a card beside what skops has stored."""
+    buffer = io.BytesIO(stored)
+    with ZipFile(buffer, "a", ZIP_DEFLATED) as archive:
+        archive.writestr(CARD, text)
+    return buffer.getvalue()
+
+
+def _check_size(file: Path, content: bytes) -> None:
+    """Refuse to write what `load_model` would refuse to read."""
+    try:
+        check_archive(file, content)
+        read_schema(content)
+    except ValueError as error:
+        raise ValueError(f"{file}: load_model would refuse this model ({brief(error)}). Save a smaller one.") from error
 
 
 def _read_any(file: Path, content: bytes, trusted: Sequence[str]) -> Any:

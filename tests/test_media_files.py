@@ -367,6 +367,18 @@ def test_tables_that_promise_much_are_refused_before_memory_is_taken(name):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB: 256 MB
 
 
+@pytest.mark.parametrize("size", [2**63 - 1, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("box", [b"moov", b"mdia", b"stsz", b"mdat"])
+def test_a_box_longer_than_any_file_is_an_audio_error(box, size, tmp_path):
+    content = encoded("mp4-faststart")
+    at = content.index(box)
+    path = tmp_path / "x.m4a"
+    path.write_bytes(content[: at - 4] + struct.pack(">I4sQ", 1, box, size) + content[at + 12 :])
+    for source in (path, io.BytesIO(path.read_bytes())):
+        with pytest.raises(AudioError, match="truncated"):
+            load_audio(source)
+
+
 def test_fragments_that_promise_much_are_refused():
     content = rebuilt(encoded("mp4-fragmented"), {b"trun": lambda _: struct.pack(">II", 1, MANY) + bytes(8)})
     assert "promise more than it can hold" in refusal(io.BytesIO(content))

@@ -565,7 +565,7 @@ def test_uploads_are_bounded_each_and_all_together(client, gate, monkeypatch):
     assert problem_of(client.post("/gradio_api/upload", files=[("file", GOOD)])) == (422, "no-file")
     assert problem_of(client.post("/gradio_api/upload", content=GOOD)) == (415, "not-a-form")
     with monkeypatch.context() as patch:
-        patch.setattr(gate, "_most_bytes", 0)
+        patch.setattr(gate, "_most_bytes", -1)
         full = client.post("/gradio_api/upload", files=[("files", GOOD)])
         assert problem_of(full) == (503, "busy")
         assert full.headers["retry-after"] == "60"
@@ -628,6 +628,29 @@ def test_what_is_old_is_removed_and_nothing_else(tmp_path):
     assert len([*tmp_path.rglob("*")]) == 5
     remove_old(tmp_path, -3600)
     remove_old(tmp_path, -3600)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_what_is_removed_meanwhile_stops_neither_cleaning_nor_uploads(client, gate, tmp_path, monkeypatch):
+    """A folder that is gone when its turn comes: another upload broke off just then."""
+    listed, scandir = [], os.scandir
+
+    def lose(path):
+        listed.append(str(path))
+        if str(path).endswith("gone"):
+            Path(path, "clip.wav").unlink()
+            Path(path).rmdir()
+        return scandir(path)
+
+    for folder in (tmp_path, gate._folder):
+        (folder / "gone").mkdir()
+        (folder / "gone" / "clip.wav").write_bytes(GOOD)
+    (tmp_path / "old").write_bytes(GOOD)
+    monkeypatch.setattr(os, "scandir", lose)
+    remove_old(tmp_path, -3600)
+    assert client.post("/gradio_api/upload", files=[("files", GOOD)]).status_code == 200
+    monkeypatch.undo()
+    assert {str(tmp_path / "gone"), str(gate._folder / "gone")} <= {*listed}
     assert [*tmp_path.iterdir()] == []
 
 

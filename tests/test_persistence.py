@@ -31,7 +31,7 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import Bunch
 
-from sersk import FrameScaler, FrameSequences, persistence
+from sersk import FrameScaler, FrameSequences, archives, persistence
 from sersk.corpora import make_emotional_speech
 from sersk.extraction import FEATURE_VERSION
 from sersk.models import SpeakerSearch, emotion_pipeline, fit_with_speakers
@@ -552,3 +552,26 @@ def test_the_default_model_is_the_package_s_own_or_the_checkout_s(tmp_path, monk
         file.parent.mkdir(parents=True)
         file.touch()
         assert default_model_path() == file
+
+
+@pytest.mark.parametrize("is_large", [True, False])
+def test_arrays_of_zeros_are_read_again(is_large, tmp_path):
+    """They pack a thousandfold, as a bomb does: 32 MB in 40 kB."""
+    n_features = 2000 if is_large else 20
+    X = np.zeros((8, n_features))
+    X[:, 0] = np.arange(8)
+    y = ["happy", "sad"] * 4
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.5).fit(X, y)
+    file = save_model(model, tmp_path / "m.sersk")
+    assert_same(load_model(file), model, X)
+    assert (file.stat().st_size > 2**24) == is_large
+
+
+def test_what_would_not_be_read_again_is_not_written(tmp_path, monkeypatch):
+    file = save_model(lda().fit(np.eye(4), [*"abab"]), tmp_path / "m.sersk")
+    before = file.read_bytes()
+    monkeypatch.setitem(archives._LIMITS, "schema.json", 100)
+    with pytest.raises(ValueError, match=r"m\.sersk: load_model would refuse this model.*schema\.json unpacks to"):
+        save_model(lda().fit(np.eye(4), [*"abab"]), file)
+    assert [*tmp_path.iterdir()] == [file]
+    assert file.read_bytes() == before

@@ -298,6 +298,7 @@ def part(name="file", disposition=None, headers=(), content=GOOD):
 
 BAD_FORMS = {
     "no-boundary": ("multipart/form-data", b"", 400, "bad-form"),
+    "long-boundary": (f"multipart/form-data; boundary={'x' * 8000}", b"", 400, "bad-form"),
     "no-parts": ("multipart/form-data; boundary=x", b"--x--\r\n", 422, "no-file"),
     "no-such-field": ("multipart/form-data; boundary=x", part("other") + b"--x--\r\n", 422, "no-file"),
     "no-name": ("multipart/form-data; boundary=x", part(disposition="X: y") + b"--x--\r\n", 422, "no-file"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import mimetypes
+import os
 import re
 import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
@@ -25,7 +26,7 @@ from .uploads import read_body, store_clips
 
 # What is let through to Gradio; all of its other routes are refused, those of later versions, too.
 PAGE = re.compile(
-    r"/|/favicon\.ico|/manifest\.json|/robots\.txt|/theme\.css|/(assets|static)/[^\\]+|/gradio_api/app_id"
+    r"/|/favicon\.ico|/manifest\.json|/robots\.txt|/theme\.css|/(assets|static)/[!-[\]-~]{1,200}|/gradio_api/app_id"
 )
 STREAMS = re.compile(r"/gradio_api/(heartbeat/\w+|queue/data)")
 EVENTS = "/gradio_api/queue/join"
@@ -146,9 +147,9 @@ class PageGate:
 
     def _check_room(self) -> None:
         used = 0
-        for file in self._folder.rglob("*"):
+        for path in _all_in(self._folder):
             with contextlib.suppress(OSError):  # it was removed meanwhile
-                used += max(_LEAST, file.stat().st_size)
+                used += max(_LEAST, os.stat(path).st_size)  # noqa: PTH116
         if used > self._most_bytes:
             detail = "Too many recordings are here at once; they are removed after some minutes."
             raise ServiceProblem(503, "busy", "Too much to do", detail, retry_after=60)
@@ -249,11 +250,17 @@ def remove_old(folder: Path, seconds: float) -> None:
     """
     last = time.time() - seconds
     remove: Callable[[Path], None]
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
+    for path in map(Path, _all_in(folder)):
         remove = Path.rmdir if path.is_dir() else Path.unlink
         with contextlib.suppress(OSError):  # it is gone, or not empty
             if path.lstat().st_ctime < last:
                 remove(path)
+
+
+def _all_in(folder: Path) -> Iterator[str]:
+    """List what is in a folder before the folder, whatever is removed meanwhile: `Path.rglob` fails then."""
+    for parent, folders, files in os.walk(folder, topdown=False):
+        yield from (os.path.join(parent, name) for name in (*files, *folders))  # noqa: PTH118
 
 
 def _unknown() -> ServiceProblem:

@@ -198,9 +198,9 @@ async def store_clips(
     if not _is_form(request):
         detail = f"Send a form: multipart/form-data, with each clip in a field called {field}."
         raise ServiceProblem(415, "not-a-form", "Unsupported media type", detail)
-    form = _Form(request.headers["content-type"], field, max_files, create)
     max_bytes += (max_files + _MAX_FIELDS) * _FRAME_BYTES
     try:
+        form = _Form(request.headers["content-type"], field, max_files, create)
         async with _in_time(limits):
             async for chunk in _stream(request, limits, max_bytes):
                 form.add(chunk)
