@@ -383,4 +383,4 @@ def _why_undecodable(head: bytes, said: str) -> str:
         return "is a git-lfs pointer, not the audio itself; fetch it with `git lfs pull`"
     if recognise_format(head) or head.startswith((b"RIFF", b"FORM", b"caff", b"riff", b"RF64")):
         return f"is truncated or damaged ({said.strip()})"
-    return f"is not audio that libsndfile can read ({said.strip()})"
+    return "is not audio in a format that can be read"

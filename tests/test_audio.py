@@ -256,7 +256,7 @@ def test_zero_samples(write, fmt, subtype):
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"hello, this is no audio at all\n" * 20, "is not audio that libsndfile can read"),
+        (b"hello, this is no audio at all\n" * 20, "is not audio in a format that can be read"),
         (POINTER, "git-lfs pointer"),
         (MP4, "MP4/M4A"),
     ],

@@ -420,7 +420,7 @@ def test_clips_without_a_speaker_are_no_speaker_and_are_warned_of(couples):
     result = fit("some.csv")
     assert result.exit_code == 0
     (warning,) = (line for line in result.stderr.splitlines() if line.startswith("warning: "))
-    assert warning.startswith("warning: clips without a speaker: 2 of 24; they may be of a speaker who is trained on, ")
+    assert warning.startswith("warning: clips without a speaker: 2 of 24, any of which may be of a tested speaker; ")
     assert "24 clips, 3 emotions, 4 speakers; 2 clips without a speaker\n" in result.stderr
     assert "leave one speaker out, 4 speakers; not tested: 2 clips without a speaker" in result.stdout
     card = read_card("model.sersk")

@@ -422,8 +422,8 @@ def test_what_layouts_do_not_fit_is_shown_the_manifest_that_would(tmp_path, writ
     with pytest.raises(ValueError, match="does not fit its 3 audio files") as caught:
         load_corpus(tmp_path / "mine")
     assert str(caught.value).endswith(
-        "or give labels.csv if that is a manifest, or write a manifest, as here:\n"
-        "file,emotion,speaker\nx/anna_happy_2.wav,happy,anna"
+        "or give labels.csv if that is a manifest, or write a manifest (CSV): first line 'file,emotion,speaker', "
+        "then a line a clip, such as 'x/anna_happy_2.wav,happy,anna'."
     )
     assert "names such as SPEAKER_EMOTION_1 (layout 'names'): 2." in str(caught.value)
 
@@ -436,7 +436,9 @@ def test_published_names_in_folders_of_emotions_keep_their_speakers(tmp_path, wr
 
 def test_clips_of_unknown_speakers_beside_known_ones_have_no_name_and_are_warned_of(tmp_path, write):
     write(f"r/{RAVDESS[0]}", "calls/happy/1.wav", "x/calls/happy/2.wav")
-    with pytest.warns(UserWarning, match=r"without a speaker: 2 of 3; they may be of a speaker .*1\.wav, .*2\.wav"):
+    with pytest.warns(
+        UserWarning, match=r"without a speaker: 2 of 3, any of which may be of a tested speaker; .*1\.wav, .*2\.wav"
+    ):
         corpus = load_corpus([tmp_path / "r", tmp_path / "calls", tmp_path / "x" / "calls"])
     assert corpus.groups.tolist() == ["ravdess:01", "", ""]
     assert corpus.frame["speaker"].isna().tolist() == [False, True, True]

@@ -271,6 +271,19 @@ def test_many_files_become_one_table(desktop, url, clips, models, tmp_path):
     assert "not audio" in shown[-1]
 
 
+def test_the_player_takes_files_that_browsers_do_not_call_audio(desktop, url, clips, tmp_path):
+    for kind in ("webm", "mp4", "caf"):
+        file = tmp_path / f"clip.{kind}"
+        file.write_bytes(Path(clips["sad"]).read_bytes())
+        with opened(desktop, url) as page:
+            with page.expect_file_chooser() as chosen:
+                page.locator("#audio button").first.click()
+            assert f".{kind}" in chosen.value.element.get_attribute("accept").split(",")
+            chosen.value.set_files(file)
+            page.wait_for_selector("#answer .emotion, .toast-body")
+            assert answer(page)[0] == "sad"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -47,8 +47,9 @@ def serve(
     Answer requests over HTTP with the emotions of clips and recordings, until Ctrl-C; needs pip install 'sersk[serve]'.
 
     POST a clip to /v1/predict as it is, or as the field file of a form, or several to /v1/predict/batch. /docs
-    describes the rest; /healthz, /readyz and /metrics are for those who run it. It needs no access to other machines,
-    and keeps nothing of what it is sent, on disk or in a log.
+    describes the rest; /healthz, /readyz and /metrics are for those who run it. It needs no access to other machines.
+    The API keeps nothing of what it is sent, on disk or in a log; the page keeps a recording for its player, for 11
+    minutes at most.
     """
     with edge(ends_itself=True):
         with starting():

@@ -178,7 +178,7 @@ def _read_root(root: Path, layout: str) -> tuple[list[_Row], list[Path]]:
         raise ValueError(f"{root}: layout={layout!r} reads a folder, this is a file. Give the folder, or no layout.")
     files, problems = find_audio(root)
     if problems:
-        raise ValueError(f"{some(problems)}. Mend this, or take it out of the corpus.")
+        raise ValueError(f"{some(problems)}. Repair or remove what is named.")
     if not files:
         raise ValueError(f"{root}: no audio files at any depth. Give the folder that holds the clips, or a manifest.")
     parsed = _parse(root, files, layout)
@@ -213,7 +213,8 @@ def _parse(root: Path, files: list[Path], layout: str) -> Sequence[_Row | None]:
         f"such as SPEAKER_EMOTION_1 (layout 'names'): {sum(map(bool, spoken))}. Pass layout= one of "
         f"{', '.join(LAYOUT_NAMES[1:])}, or "
         + (f"give {some(tables)} if that is a manifest, or " if tables else "")
-        + f"write a manifest, as here:\nfile,emotion,speaker\n{names[position]},{guess['emotion']},{guess['speaker']}"
+        + f"write a manifest (CSV): first line 'file,emotion,speaker', then a line a clip, such as "
+        f"'{names[position]},{guess['emotion']},{guess['speaker']}'."
     )
 
 
@@ -265,8 +266,8 @@ def _warn(unparsed: list[Path], duplicates: list[tuple[Path, ...]], n_copies: in
     unknown = frame["speaker"].isna()
     if unknown.any() and not unknown.all():
         messages.append(
-            f"clips without a speaker: {unknown.sum()} of {len(frame)}; they may be of a speaker who is trained on, so "
-            "that no fold of unseen speakers tests them, or trains on them where their corpus is tested: "
+            f"clips without a speaker: {unknown.sum()} of {len(frame)}, any of which may be of a tested speaker; "
+            "estimates on unseen speakers do not test them, and do not train on them where their corpus is tested: "
             f"{some(frame['file'][unknown].tolist())}"
         )
     if same := alike(frame["emotion"]):

@@ -19,7 +19,7 @@ from .files import some
 from .layouts import FACT_COLUMNS
 
 MANIFEST_NAMES = ("manifest.csv", "manifest.tsv")
-EXAMPLE = "file,emotion,speaker\nclips/anna_1.wav,angry,anna"
+_EXAMPLE = "first line 'file,emotion,speaker', then a line a clip, such as 'clips/anna_1.wav,angry,anna'"
 # What columns may be called, as `_key` leaves it; first the name that they get.
 _NAMES = {
     "file": "file filename filepath path wav wavfile wavpath audio audiofile audiopath clip clippath sound soundfile "
@@ -147,9 +147,7 @@ def _records(manifest: Path, known: Mapping[str, str]) -> tuple[list[int], list[
     except csv.Error as error:
         raise ValueError(f"{manifest}: line {n_above + line}: {error}. Look at the quotes there.") from error
     if not records:
-        raise ValueError(
-            f"{manifest}: is empty. Name the columns in the first line, and a clip in each other:\n{EXAMPLE}"
-        )
+        raise ValueError(f"{manifest}: is empty. Expected: {_EXAMPLE}.")
     return lines, records
 
 
@@ -218,8 +216,7 @@ def _check_columns(manifest: Path, table: pd.DataFrame, columns: Sequence[str]) 
     for column in columns:
         if column not in table:
             raise ValueError(
-                f"{manifest}: no column {column!r} among {', '.join(map(repr, table.columns))}. The first line names "
-                f"the columns, as here:\n{EXAMPLE}"
+                f"{manifest}: no column {column!r} among {', '.join(map(repr, table.columns))}. Expected: {_EXAMPLE}."
             )
 
 

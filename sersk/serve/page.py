@@ -48,6 +48,7 @@ _VIEWS = [("All", ALL), ("Six", SIX), ("Positive, neutral, negative", THREE)]
 # Phones would show the page as wide as what is scrolled in it. Gradio confines `css` to its own container.
 _HEAD = "<style>html, body { overflow-x: clip; }</style>"
 _KINDS = readable_extensions()
+_SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 _WAITING = show_notice("The emotion will stand here.")
 _KEPT = 600  # seconds that an upload stays, for the player
 _LOOK = 60  # seconds between two looks at what is older
@@ -98,7 +99,7 @@ def mount_page(app: FastAPI, service: Service) -> None:
         allowed_paths=[examples.name],
         theme=_theme(gr),
         css=_STYLE,
-        head=_HEAD,
+        head=f"{_HEAD}<script>{_SCRIPT.replace('KINDS', ','.join(['audio/*', *_KINDS]))}</script>",
         footer_links=[],
         ssr_mode=False,
         show_error=False,
