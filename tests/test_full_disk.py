@@ -106,6 +106,22 @@ def test_stdout_on_a_full_disk_is_named(arguments, corpus, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell closes it")
+def test_a_closed_stdout_keeps_nothing_from_being_written(corpus, tmp_path):
+    clip = min(corpus.rglob("*.wav"))
+    script = 'exec "$0" -m sersk features "$1" --out table.csv >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, sys.executable, clip], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    script = 'exec "$0" -m sersk predict "$1" --out clips.csv >&-'
+    command = ["sh", "-c", script, sys.executable, clip]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "1 clip: clips.csv\n")
+    assert {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()} == {
+        "table.csv": 2,
+        "clips.csv": 2,
+    }
+
+
 @pytest.mark.skipif(os.name == "nt", reason="needs limits of processes")
 def test_a_file_that_may_grow_no_further_is_named(corpus, tmp_path):
     script = (
