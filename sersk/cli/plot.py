@@ -42,7 +42,9 @@ def plot(
     ] = ",".join(PANELS),
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what this model takes the clip for above it.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Write the emotion that this model names above the picture.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """
