@@ -102,7 +102,7 @@ def _name_pictures(sources: list[Any], out: Path | None) -> list[Path]:
             name = f"{stem}-{number}"
         taken.add(name.lower())
         pictures.append(folder / f"{name}.png")
-    check_picture("--out", pictures[0])
+    check_picture("A picture" if out is None else "--out", pictures[0])
     return pictures
 
 
