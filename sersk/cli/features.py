@@ -59,7 +59,7 @@ def extract_features(
     """
     Write a table with the named features of every clip.
 
-    Clips that cannot be read are told on stderr and left out.
+    A clip that cannot be read is a line on stderr and is left out.
 
     A folder takes more clips than fit into memory: it holds 4096 clips a file, part-00000-of-00025.parquet and so on,
     which pandas.read_parquet(folder) and Dask read as one table. The same command goes on where it was interrupted.

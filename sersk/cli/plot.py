@@ -42,7 +42,9 @@ def plot(
     ] = ",".join(PANELS),
     model: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write what this model takes the clip for above it.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Write the emotion that this model names above the picture.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """
@@ -100,7 +102,7 @@ def _name_pictures(sources: list[Any], out: Path | None) -> list[Path]:
             name = f"{stem}-{number}"
         taken.add(name.lower())
         pictures.append(folder / f"{name}.png")
-    check_picture("--out", pictures[0])
+    check_picture("A picture" if out is None else "--out", pictures[0])
     return pictures
 
 

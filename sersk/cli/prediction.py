@@ -62,13 +62,15 @@ def predict(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="CLIP are CSV or TSV files that name clips in a column file, and their speakers in this one.",
+            help="Each CLIP is a table (CSV or TSV): its column file names clips, and column NAME their speakers.",
             show_default=False,
         ),
     ] = None,
     timeline: Annotated[
         bool,
-        typer.Option("--timeline", help="CLIP are long recordings: tell the emotion of each window, as they come."),
+        typer.Option(
+            "--timeline", help="Each CLIP is a long recording: print the emotion of each window as soon as it is known."
+        ),
     ] = False,
     window: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Length of a window: 3 by default.", show_default=False)
@@ -81,7 +83,8 @@ def predict(
         float | None,
         typer.Option(
             metavar="SHARE",
-            help="Name no emotion where there is less speech: 0.25 by default; 0 names one of silence, too.",
+            help="Name no emotion of a clip or window with less speech than this share: 0.25 by default; 0 names one "
+            "of silence, too.",
             show_default=False,
         ),
     ] = None,
@@ -90,7 +93,7 @@ def predict(
         typer.Option(
             metavar="RATE[,CHANNELS[,FORMAT]]",
             help="CLIP, such as - for a microphone, is samples without a header: so many a second, of one channel and "
-            "s16le (or s32le, f32le) unless told otherwise.",
+            "s16le (or s32le, f32le) by default.",
             show_default=False,
         ),
     ] = None,

@@ -85,7 +85,7 @@ def fit(
     Train a model, estimate it on unseen speakers, and save it.
 
     Prints how well the model does on speakers that it was not trained on (UAR: mean of the emotions' recalls; WA: share
-    of all clips that are right) and what it takes for what. The saved model is trained on all clips.
+    of all clips that are right) and the confusion matrix. The saved model is trained on all clips.
 
     With --by gender, FILE-female and FILE-male are trained, too, each on the clips of one gender, as the corpus tells
     it, and are compared with the mixed model on the same test clips, of speakers that none of them had heard. Under
