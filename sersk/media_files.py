@@ -130,7 +130,9 @@ class MediaSound(Sound):
         # Packets of each track, and whether its samples are of one step each: then FFmpeg's entries are of chunks.
         tracks: list[tuple[int, bool | None]] = [(0, None)]
         kinds, most_edits = set(), 0
-        for kind, start, _ in _boxes(self._file):
+        for n_boxes, (kind, start, _) in enumerate(_boxes(self._file)):
+            if n_boxes == _MOST_PARTS:
+                raise AudioError(self._name, f"is {self._what}, damaged (it has over {_MOST_PARTS} boxes)")
             kinds.add(kind)
             self._file.seek(start)
             # A box of these kinds has 4 bytes of version and flags before its content.

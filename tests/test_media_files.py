@@ -16,7 +16,7 @@ import pytest
 import soundfile as sf
 from media import encode, needs_pyav
 
-from sersk import AudioError, load_audio
+from sersk import AudioError, load_audio, media_files
 from sersk.audio import stream_audio
 from sersk.audio_formats import PYAV_EXTENSIONS
 from sersk.media_files import MediaSound
@@ -377,6 +377,14 @@ def test_a_box_longer_than_any_file_is_an_audio_error(box, size, tmp_path):
     for source in (path, io.BytesIO(path.read_bytes())):
         with pytest.raises(AudioError, match="truncated"):
             load_audio(source)
+
+
+def test_more_boxes_than_a_recording_has_are_refused(monkeypatch):
+    monkeypatch.setattr(media_files, "_MOST_PARTS", 1000)
+    content = encoded("mp4-faststart")
+    boxes = struct.pack(">I4s", 8, b"free")
+    assert len(load_audio(io.BytesIO(content + 900 * boxes)))
+    assert "damaged (it has over 1000 boxes)" in refusal(io.BytesIO(content + 1001 * boxes))
 
 
 def test_fragments_that_promise_much_are_refused():
