@@ -942,6 +942,8 @@ def test_a_file_for_results_is_tried_before_the_work(folder, model, monkeypatch)
 
 def test_a_file_stays_where_its_successor_is_not_finished(folder, model, monkeypatch):
     Path("out.csv").write_text("before", encoding="utf-8")
+    for what in ([], ["--timeline"]):
+        assert sersk("predict", "none.wav", *what, "--model", model, "--out", "out.csv").exit_code == 1
 
     def fail(*args, **kwargs):
         raise OSError(28, "No space left on device", "out.csv")

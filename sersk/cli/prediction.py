@@ -161,8 +161,6 @@ def predict(
             (sources, speakers), n_bad = find_spoken(clips, speaker_column), 0
         _tell_of_speakers(fitted, speakers)
         n_clips = len(sources) + n_bad
-        if out is not None and not sources:
-            end_with_failures(n_bad, n_clips)
         names = ["file", "speech", "emotion", *(["probability"] if has_chances else []), *emotions, "reason"]
         places = [*range(len(names) - 1), -2]  # by position, since an emotion may have the name of another column
         good_ones = []
@@ -187,6 +185,8 @@ def predict(
                     continue
                 stream.writelines(_LINES[form](row, emotions) for row in _rows(good))
                 stream.flush()
+            if out is not None and n_bad == n_clips:  # no results to take the place of any that are there
+                end_with_failures(n_bad, n_clips)
         if out is not None:
             finish_results(out, good_ones, n_clips - n_bad)
         end_with_failures(n_bad, n_clips)

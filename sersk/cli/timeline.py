@@ -44,7 +44,7 @@ def show_timeline(
     if wants_speakers(fitted, "predict"):
         say("note: this model compares a clip with the speaker's others, which windows do not have: expect worse")
     names, recordings = [], []
-    was_interrupted = False
+    was_interrupted = has_windows = False
     with open_results(out) as stream:
         if form == "csv":
             stream.write(csv_head(emotions))
@@ -54,6 +54,7 @@ def show_timeline(
             try:
                 recording = source if kind is None else RawAudio(source, **kind)
                 for window in stream_emotions(fitted, recording, **settings):
+                    has_windows = True
                     if form != "parquet":
                         stream.write(WINDOW_LINES[form](name, window, emotions))
                         stream.flush()
@@ -71,6 +72,8 @@ def show_timeline(
                 recordings.append(kept)
             if plot is not None and kept:
                 _draw(fitted, kept, name, plot)
+        if out is not None and n_bad and not has_windows:  # no results to take the place of any that are there
+            end_with_failures(n_bad, n_clips)
     if out is not None:
         finish_results(
             out, [_tabulate(fitted, names, recordings, emotions)] if form == "parquet" else [], n_clips - n_bad
