@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .atomic_files import remove_drafts
 
@@ -20,6 +21,7 @@ _PATIENCE_S = 1.0
 
 _checkpoint: Path | None = None
 _waker: socket.socket | None = None
+_mask: Any = getattr(signal, "pthread_sigmask", None)  # Windows has none
 
 
 def end_on_signals() -> None:
@@ -38,8 +40,9 @@ def end_on_signals() -> None:
     signal.set_wakeup_fd(_waker.fileno(), warn_on_full_buffer=False)
     for number in ours:
         signal.signal(number, lambda *_: None)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if _mask is not None:
+        _mask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask = _keep_blocked
     threading.Thread(target=_watch, args=(sleeper,), daemon=True).start()
     # What workers share is cleared away after them by a process of joblib's, which need not tell of it.
     given = os.environ.get("PYTHONWARNINGS")
@@ -57,8 +60,9 @@ def raise_on_signals() -> None:
     for name in _SIGNALS:
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if _mask is not None:
+        signal.pthread_sigmask = _mask
+        _mask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def set_checkpoint(folder: Path | None) -> None:
@@ -115,9 +119,14 @@ def end(code: int, words: str = "") -> NoReturn:
     os._exit(code)
 
 
+def _keep_blocked(how: int, mask: Iterable[int]) -> set[int | signal.Signals]:
+    """Change the mask but for SIGINT, which multiprocessing unblocks when it starts its resource tracker."""
+    return _mask(how, {*mask} - {signal.SIGINT} if how == signal.SIG_UNBLOCK else mask)
+
+
 def _watch(sleeper: socket.socket) -> None:
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if _mask is not None:
+        _mask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if came := sleeper.recv(1):
         number = signal.Signals(came[0])
         end(128 + number, last_words(_SIGNALS[number.name]))

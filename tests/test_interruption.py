@@ -128,6 +128,22 @@ def test_an_interrupted_training_keeps_a_whole_checkpoint(tmp_path):
     assert len(json.loads(arrays["told"].tobytes())["history"]["loss"]) >= 1
 
 
+def test_processes_started_later_get_no_interrupt():
+    """Whoever starts the resource tracker of multiprocessing unblocks SIGINT for all that is started after it."""
+    script = """
+import signal
+from multiprocessing import resource_tracker
+from sersk.interruption import end_on_signals, raise_on_signals
+end_on_signals()
+resource_tracker.ensure_running()
+print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+raise_on_signals()
+print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("True\nFalse\n", "")
+
+
 def test_a_command_is_ended_with_its_workers(tmp_path):
     random = np.random.default_rng(0)
     for number in range(60):
