@@ -296,5 +296,6 @@ def test_weights_reach_every_classical_model(name):
     fit_with_speakers(weighted, X, y, GROUPS, sample_weight=kept)
     fit_with_speakers(absent, X[kept], y[kept], GROUPS[kept])
     fit_with_speakers(plain, X, y, GROUPS)
-    assert_allclose(weighted.predict_proba(X), absent.predict_proba(X), atol=1e-5)
+    # XGBoost sums up single floats, and its older versions choose cuts between them.
+    assert_allclose(weighted.predict_proba(X), absent.predict_proba(X), atol=1e-4)
     assert np.abs(weighted.predict_proba(X) - plain.predict_proba(X)).max() > 0.02

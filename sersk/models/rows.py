@@ -82,7 +82,7 @@ def weigh_clips(
         weight = compute_sample_weight(class_weight, y)
     else:
         own = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        if isinstance(class_weight, str):
+        if isinstance(class_weight, str) and own.any():
             _, target = np.unique(y, return_inverse=True)
             totals = np.bincount(target, weights=own)
             weight = own * own.sum() / (np.count_nonzero(totals) * np.where(totals > 0, totals, 1))[target]
