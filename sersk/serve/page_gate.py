@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import mimetypes
@@ -130,10 +131,10 @@ class PageGate:
             n_bytes += len(message.get("body", b""))
             if n_bytes > _LOOK_AGAIN:
                 n_bytes = 0
-                self._check_room()
+                await asyncio.to_thread(self._check_room)
             return message
 
-        self._check_room()
+        await asyncio.to_thread(self._check_room)
         request = Request(scope, receive_while_there_is_room)
         limits = self._limits
         try:
