@@ -166,8 +166,8 @@ class SpeakerScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         for speaker in np.unique(names[names != ""]):
             rows = names == speaker
             if np.count_nonzero(rows) >= self.min_clips:
-                mean, scale = _mean_and_scale(X[rows])
-                scaled[rows] = (X[rows] - mean) / scale
+                own_mean, own_scale = _mean_and_scale(X[rows])
+                scaled[rows] = (X[rows] - own_mean) / own_scale
         return scaled
 
     def __sklearn_tags__(self) -> Any:

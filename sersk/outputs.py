@@ -94,13 +94,8 @@ def check_table(out: Path) -> None:
     ImportError
         If what the format needs is not installed.
     """
-    if str(out) == "-":
-        return
-    if out.suffix.lower() not in (".csv", ".parquet"):
-        raise ValueError(f"--out {out}: expected a name that ends in .csv or .parquet, or -.")
-    check_file("--out", out)
-    if out.suffix.lower() == ".parquet":
-        _check_parquet()
+    if str(out) != "-":
+        _check_out(out, (".csv", ".parquet"), ".csv or .parquet, or -")
 
 
 def check_results(out: Path) -> None:
@@ -119,8 +114,12 @@ def check_results(out: Path) -> None:
     ImportError
         If what the format needs is not installed.
     """
-    if out.suffix.lower() not in (".csv", ".jsonl", ".parquet"):
-        raise ValueError(f"--out {out}: expected a name that ends in .csv, .jsonl (JSON lines) or .parquet.")
+    _check_out(out, (".csv", ".jsonl", ".parquet"), ".csv, .jsonl (JSON lines) or .parquet")
+
+
+def _check_out(out: Path, suffixes: tuple[str, ...], expected: str) -> None:
+    if out.suffix.lower() not in suffixes:
+        raise ValueError(f"--out {out}: expected a name that ends in {expected}.")
     check_file("--out", out)
     if out.suffix.lower() == ".parquet":
         _check_parquet()

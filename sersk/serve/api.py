@@ -88,9 +88,8 @@ def create_app(service: Service, *, token: str | None = None, page: bool = True)
         version=__version__,
         summary="Emotions of speech, by models whose cards tell how well they do.",
         lifespan=lifespan,
-        dependencies=[]
-        if token is None
-        else [Security(HTTPBearer(auto_error=False))],  # described here, checked by the guard
+        # Described here, checked by the guard.
+        dependencies=[] if token is None else [Security(HTTPBearer(auto_error=False))],
     )
     app.add_exception_handler(ServiceProblem, _tell_problem)
     app.add_exception_handler(RequestValidationError, _tell_invalid)

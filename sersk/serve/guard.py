@@ -47,10 +47,8 @@ def as_response(problem: ServiceProblem, **more: object) -> JSONResponse:
     body = as_dict(problem) | more
     response = JSONResponse(body, problem.status, headers, media_type="application/problem+json")
     if problem.status == 401:
-        for scheme in (
-            "Bearer",
-            'Basic realm="sersk", charset="UTF-8"',
-        ):  # a line each: Chromium sees the first of a line only
+        # A line each: Chromium sees the first of a line only.
+        for scheme in ("Bearer", 'Basic realm="sersk", charset="UTF-8"'):
             response.headers.append("WWW-Authenticate", scheme)
     return response
 
