@@ -398,7 +398,9 @@ def test_a_row_a_window_and_one_for_what_is_wrong(model, call, tmp_path, n_jobs)
     ]
     spoken = own["emotion"].notna()
     assert 3 <= spoken.sum() < len(own)
-    np.testing.assert_array_equal(own.loc[spoken, EMOTIONS], [row.probabilities for row in expected if row.emotion])
+    # Sums of linear algebra depend on the number of threads.
+    probabilities = [row.probabilities for row in expected if row.emotion]
+    np.testing.assert_allclose(own.loc[spoken, EMOTIONS], probabilities, rtol=1e-5, atol=1e-9)
     assert own.loc[~spoken, ["probability", *EMOTIONS]].isna().all(axis=None)
     assert own["error"].isna().all()
     assert (own["reason"].eq("no speech") == ~spoken).all()
