@@ -313,5 +313,17 @@ def test_weights_reach_the_classifier(wrap, groups):
         fit_with_speakers(wrap(KNeighborsClassifier()), X, y, groups, sample_weight=weight)
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda model: model, lambda model: GridSearchCV(model, {}, cv=2)], ids=["bare", "search"]
+)
+def test_weights_reach_only_the_last_step(wrap):
+    weight = np.where(np.arange(len(Y)) % 2 == 0, 1e-9, 1.0)
+    model = fit_with_speakers(
+        wrap(make_pipeline(StandardScaler(), LogisticRegression())), X, Y, GROUPS, sample_weight=weight
+    )
+    scaler = getattr(model, "best_estimator_", model)[0]
+    np.testing.assert_allclose(scaler.mean_, X.mean(axis=0))
+
+
 def test_weights_without_routing():
     fit_with_speakers(AdaBoostClassifier(n_estimators=2), X, Y, GROUPS, sample_weight=np.ones(len(Y)))

@@ -291,8 +291,8 @@ def _request_weights(model: Any, wanted: bool | None = None) -> None:
     parts = _parts(model)
     for part, decides in parts:
         _request_weights(part, decides and wanted is not False)
-    if wanted and model._get_metadata_request().score.requests.get("sample_weight", False) is None:
-        model.set_score_request(sample_weight=True)  # scikit-learn's searches may score by it
+    if wanted is not None and model._get_metadata_request().score.requests.get("sample_weight", False) is None:
+        model.set_score_request(sample_weight=wanted)  # scikit-learn's searches may score by it
     if parts:
         return
     takes_weights = has_fit_parameter(model, "sample_weight")
@@ -301,7 +301,7 @@ def _request_weights(model: Any, wanted: bool | None = None) -> None:
     if wanted is None or not takes_weights:
         return
     if model._get_metadata_request().fit.requests["sample_weight"] is None:
-        model.set_fit_request(sample_weight=True)
+        model.set_fit_request(sample_weight=wanted)
 
 
 def _parts(model: Any) -> list[tuple[Any, bool]]:
